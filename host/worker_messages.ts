@@ -1,0 +1,238 @@
+/**
+ * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
+ * carries, and a worker that imports this module loads nothing.
+ *
+ * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `create` first, and answers
+ * every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
+ * carries ownership of the descriptor to the receiver, at the moment it is posted.
+ *
+ * @module
+ */
+
+import type { FileEntry } from "../control/entries.ts";
+import type { ErrorKind } from "../control/errors.ts";
+import type { MountMode, ParkedRequest } from "../control/protocol.ts";
+
+/** What the mount looks like from outside. */
+export interface MountOptions {
+  /** Device nodes work. */
+  readonly dev: boolean;
+  /** Set-id bits work. */
+  readonly suid: boolean;
+  /** Files can be executed. */
+  readonly exec: boolean;
+  /** Nothing can be written through the mount. */
+  readonly readOnly: boolean;
+}
+
+/** Mounts the stub. Fails with nothing left mounted; the worker is of no further use then. */
+export interface CreateRequest {
+  readonly type: "create";
+  /** The mount's name, for logs. */
+  readonly id: string;
+  /** Where to mount: an absolute path without symlinks, without a NUL. */
+  readonly mountpoint: Uint8Array;
+  /** The mode to begin in. */
+  readonly mode: "restore" | "stub";
+  /** The owner tag: becomes the mount's source, by which a dead mount is told from a living one. */
+  readonly source: string;
+  /** The root directory of the placeholder. */
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
+  /** The most bytes that the placeholder may hold; the tmpfs's own default (half of memory) when absent. */
+  readonly size?: bigint;
+  /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 0: ask every time. */
+  readonly attrTimeoutMs: number;
+  /** Flags of the mount. */
+  readonly options: MountOptions;
+  /** What a parked request is answered with when a pending signal interrupts it: the number of EINTR, normally. */
+  readonly interruptErrno: number;
+}
+
+/** What is known of a fresh mount. */
+export interface CreateResult {
+  /** The mount's id in mountinfo (statx STATX_MNT_ID). */
+  readonly mountId: bigint;
+  /** The major device number of its superblock. */
+  readonly major: number;
+  /** The minor device number: the connection's name below /sys/fs/fuse/connections. */
+  readonly minor: number;
+}
+
+/** Creates nodes in the placeholder, all or none. */
+export interface PopulateRequest {
+  readonly type: "populate";
+  /** What to create, in order. */
+  readonly entries: readonly FileEntry[];
+  /** Create missing parent directories (0755, 0:0). */
+  readonly parents: boolean;
+}
+
+/** How many nodes a populate made and found. */
+export interface PopulateResult {
+  /** Nodes made by this call, implied parents not counted. */
+  readonly created: number;
+  /** Identical nodes that were there already. */
+  readonly existing: number;
+}
+
+/** Changes the mode. A failed change leaves the old mode in force. */
+export interface SetModeRequest {
+  readonly type: "setMode";
+  /** The mode to go to. */
+  readonly mode: MountMode;
+  /**
+   * A descriptor of the root of the real file system, for the first change to proxy. Its ownership passes to the worker, also when
+   * the change fails. Absent when the worker has one already.
+   */
+  readonly backingFd?: number;
+}
+
+/** What a change of mode did. */
+export interface SetModeResult {
+  /** The mode before. */
+  readonly previous: MountMode;
+  /** How many parked requests were let go. */
+  readonly waited: number;
+}
+
+/** Asks how the mount is. Answered in every mode, without touching a file system. */
+export interface InspectRequest {
+  readonly type: "inspect";
+  /** List at most this many parked requests, the oldest first. */
+  readonly requests: number;
+}
+
+/** How a mount is. */
+export interface InspectResult {
+  /** The mode in force. */
+  readonly mode: MountMode;
+  /** What is parked. */
+  readonly parked: {
+    /** How many requests. */
+    readonly count: number;
+    /** The age of the oldest, in milliseconds; 0 when none is parked. */
+    readonly oldestMs: number;
+    /** How many by operation (LOOKUP, READ, ...). */
+    readonly byOp: Record<string, number>;
+  };
+  /** The oldest parked requests, as many as were asked for. */
+  readonly requests: readonly ParkedRequest[];
+  /** Nodes the kernel knows of. */
+  readonly nodes: number;
+  /** Open files and directories. */
+  readonly handles: number;
+  /** Requests handled so far. */
+  readonly served: number;
+}
+
+/**
+ * Ends the mount: answers every parked request with the errno, takes the mount off its mountpoint (MNT_DETACH; not after `detach`),
+ * and ends the session, so that who still has files open gets ENOTCONN. Replied to as soon as the parked requests are answered;
+ * {@linkcode GoneEvent} follows.
+ */
+export interface AbortRequest {
+  readonly type: "abort";
+  /** What parked requests are answered with. */
+  readonly errno: number;
+}
+
+/** What an abort did. */
+export interface AbortResult {
+  /** How many parked requests were answered. */
+  readonly answered: number;
+}
+
+/**
+ * The mount has been taken off its mountpoint by a committed replacement. The worker goes on serving the handles that are open on
+ * it; when the last user is gone the kernel ends the session and {@linkcode GoneEvent} follows. Unmounts nothing from now on.
+ */
+export interface DetachRequest {
+  readonly type: "detach";
+}
+
+/** Every request with its result. */
+export interface WorkerCalls {
+  create: { request: CreateRequest; result: CreateResult };
+  populate: { request: PopulateRequest; result: PopulateResult };
+  setMode: { request: SetModeRequest; result: SetModeResult };
+  inspect: { request: InspectRequest; result: InspectResult };
+  abort: { request: AbortRequest; result: AbortResult };
+  detach: { request: DetachRequest; result: Record<string, never> };
+}
+
+/** The name of a request. */
+export type WorkerCall = keyof WorkerCalls;
+
+/** A request as it is posted: what is asked, and the number that the reply repeats. */
+export type WorkerRequest = { [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly seq: number } }[WorkerCall];
+
+/** Why a request failed: the fields of a control error. */
+export interface WorkerError {
+  /** What to branch on. */
+  readonly kind: ErrorKind;
+  /** One sentence that names the thing. */
+  readonly message: string;
+  /** The errno's name. */
+  readonly errno?: string;
+  /** The system call that failed. */
+  readonly syscall?: string;
+  /** The path that the error is about. */
+  readonly path?: Uint8Array;
+  /** The mode that stood in the way. */
+  readonly mode?: MountMode;
+  /** The entry of a populate that failed. */
+  readonly index?: number;
+  /** Whether what the request had already done was undone. */
+  readonly rolledBack?: boolean;
+  /** More text: kernel messages, a stack. */
+  readonly detail?: string;
+}
+
+/** The answer to a request. */
+export type WorkerReply =
+  | { readonly seq: number; readonly ok: true; readonly result: WorkerCalls[WorkerCall]["result"] }
+  | { readonly seq: number; readonly ok: false; readonly error: WorkerError };
+
+/** The worker's modules are loaded; it takes messages. Posted once, first. */
+export interface LoadedEvent {
+  readonly event: "loaded";
+}
+
+/** How many requests are parked now. At most ten a second; the last change is never left out. */
+export interface ParkedEvent {
+  readonly event: "parked";
+  /** How many. */
+  readonly count: number;
+  /** How many by operation. */
+  readonly byOp: Record<string, number>;
+}
+
+/**
+ * The session is over, its device closed and everything freed: the worker can be terminated. Posted once, last, and only after a
+ * successful `create`. "unmounted": the last user left; "aborted": by `abort`, or the connection was aborted from outside; "error":
+ * serving failed, `text` says how, and the mount may still be on its mountpoint.
+ */
+export interface GoneEvent {
+  readonly event: "gone";
+  /** What ended it. */
+  readonly reason: "unmounted" | "aborted" | "error";
+  /** More about an error. */
+  readonly text?: string;
+}
+
+/** A line for the log. */
+export interface LogEvent {
+  readonly event: "log";
+  /** How serious it is. */
+  readonly level: "error" | "warn" | "info" | "debug";
+  /** What to say. */
+  readonly text: string;
+  /** The FUSE request it is about (its unique id). */
+  readonly request?: bigint;
+}
+
+/** What a worker tells unasked. */
+export type WorkerEvent = LoadedEvent | ParkedEvent | GoneEvent | LogEvent;
+
+/** Everything a worker posts. */
+export type WorkerMessage = WorkerReply | WorkerEvent;
