@@ -48,7 +48,12 @@ export const fileEntry = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("char"), ...owned, mode: fileMode, rdev: device }),
   z.strictObject({ type: z.literal("block"), ...owned, mode: fileMode, rdev: device }),
   z.strictObject({ type: z.literal("link"), path: relativePath, target: relativePath }),
-]);
+], {
+  error: (issue) =>
+    issue.code === "invalid_union"
+      ? "expected one of file, directory, symlink, fifo, socket, char, block, link"
+      : undefined,
+});
 
 /** One node for `file.create`, decoded: paths and data as bytes, size as bigint, modes as numbers, defaults filled in. */
 export type FileEntry = z.output<typeof fileEntry>;

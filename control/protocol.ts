@@ -67,7 +67,10 @@ const replaceResults = z.object({
 
 const initialize = {
   params: z.strictObject({
-    client: z.strictObject({ name: z.string(), version: z.optional(z.string()) }),
+    client: z.strictObject({
+      name: z.string().check(z.maxLength(128)),
+      version: z.optional(z.string().check(z.maxLength(128))),
+    }),
     protocol: z.strictObject({ major: count, minor: z.optional(count) }),
     onEof: z.optional(z.enum(["linger", "abort"])),
     events: z._default(z.union([z.literal("all"), z.array(z.enum(eventNames))]), []),
