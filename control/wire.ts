@@ -1,0 +1,490 @@
+/**
+ * The protocol as clients see it: every method, event and value in the form that goes over the wire. Types only; that they say the
+ * same as the schemas is checked by the compiler (tests/control/wire_types_test.ts).
+ *
+ * @module
+ */
+
+import type { ErrorData } from "./errors.ts";
+import type { WireBytes, WirePath } from "./values.ts";
+
+/** A 64-bit integer as a decimal string. */
+export type WireInt64 = string;
+
+/** Permission bits as an octal string such as "0644". */
+export type WireMode = string;
+
+/** A mount's mode: serve the placeholder, park every request, or pass on to the real file system. */
+export type MountMode = "restore" | "stub" | "proxy";
+
+/** Where a replacement stands. `failed` waits for mount.retry or mount.abort; `committing` cannot be cancelled. */
+export type ReplaceState = "held" | "mounting" | "waiting" | "failed" | "committing" | "done";
+
+/** A flag of the real mount. */
+export type MountFlag =
+  | "ro"
+  | "nosuid"
+  | "nodev"
+  | "noexec"
+  | "noatime"
+  | "nodiratime"
+  | "relatime"
+  | "strictatime";
+
+/** The first line a client gets, before it sends anything. */
+export interface Hello {
+  /** The protocol spoken. Minor versions only add. */
+  protocol: { major: number; minor: number };
+  /** The program. */
+  program: { name: string; version: string };
+  /** What this machine was found to support. */
+  capabilities: Record<string, boolean | string | number>;
+  /** What the program accepts. */
+  limits: { maxLineBytes: number; maxEntriesPerCall: number; maxInFlight: number };
+}
+
+/** `initialize`: must come first. */
+export interface InitializeParams {
+  /** What the client calls itself. */
+  client: { name: string; version?: string };
+  /** The protocol the client speaks; another major than the program's is refused. */
+  protocol: { major: number; minor?: number };
+  /** What follows when the client's input ends: finish what was ordered, or abort every mount. */
+  onEof?: "linger" | "abort";
+  /** The events to send; none when absent. */
+  events?: "all" | EventName[];
+}
+
+/** What `initialize` answers. */
+export interface InitializeResult {
+  /** The protocol spoken from now on. */
+  protocol: { major: number; minor: number };
+  /** The events that will be sent. */
+  events: string[];
+}
+
+/** `mount.create`: mounts a stand-in. */
+export interface MountCreateParams {
+  /** The name that later calls use: 1 to 64 of A-Z a-z 0-9 . _ : -, not "all". */
+  id: string;
+  /** Where: an existing directory, absolute. */
+  mountpoint: WirePath;
+  /** The mode to begin in; "restore" when absent. */
+  mode?: "restore" | "stub";
+  /** The root directory's attributes; 0755 0:0 when absent. */
+  root?: { mode?: WireMode; uid?: number; gid?: number };
+  /** The most bytes of the placeholder. */
+  size?: WireInt64;
+  /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 1000 when absent, 0 asks every time. */
+  attrTimeoutMs?: number;
+  /** What is allowed on the mount: everything when absent, but `readOnly` false. */
+  options?: { dev?: boolean; suid?: boolean; exec?: boolean; readOnly?: boolean };
+}
+
+/** What `mount.create` answers. */
+export interface MountCreateResult {
+  /** The mount's name. */
+  id: string;
+  /** Where it is. */
+  mountpoint: WirePath;
+  /** Its mode. */
+  mode: MountMode;
+  /** Its id in mountinfo. */
+  mountId: WireInt64;
+  /** Its device, "major:minor". */
+  device: string;
+  /** False when the same mount was there from an earlier, equal call. */
+  createdNow: boolean;
+}
+
+/** A time stamp. */
+export interface WireTime {
+  /** Seconds since 1970. */
+  sec: WireInt64;
+  /** Nanoseconds; 0 when absent. */
+  nsec?: number;
+}
+
+/** What every entry but a link may say. */
+export interface EntryBase {
+  /** Where, relative to the mount's root. */
+  path: WirePath;
+  /** The owner; 0 when absent. */
+  uid?: number;
+  /** The group; 0 when absent. */
+  gid?: number;
+  /** When it was last modified; now when absent. */
+  mtime?: WireTime;
+  /** Extended attributes by name. */
+  xattrs?: Record<string, WireBytes>;
+}
+
+/** A regular file. */
+export interface FileEntry extends EntryBase {
+  /** The type. */
+  type: "file";
+  /** Permission bits; "0644" when absent. */
+  mode?: WireMode;
+  /** The size; what `data` lacks is a hole. That of `data`, or 0, when absent. */
+  size?: WireInt64;
+  /** The content's beginning. */
+  data?: WireBytes;
+}
+
+/** A directory. */
+export interface DirectoryEntry extends EntryBase {
+  /** The type. */
+  type: "directory";
+  /** Permission bits; "0755" when absent. */
+  mode?: WireMode;
+}
+
+/** A symbolic link. */
+export interface SymlinkEntry extends EntryBase {
+  /** The type. */
+  type: "symlink";
+  /** The link's text. */
+  target: WirePath;
+}
+
+/** A FIFO. */
+export interface FifoEntry extends EntryBase {
+  /** The type. */
+  type: "fifo";
+  /** Permission bits; "0644" when absent. */
+  mode?: WireMode;
+}
+
+/** A bound unix socket. */
+export interface SocketEntry extends EntryBase {
+  /** The type. */
+  type: "socket";
+  /** Permission bits; "0644" when absent. */
+  mode?: WireMode;
+}
+
+/** A character device. */
+export interface CharEntry extends EntryBase {
+  /** The type. */
+  type: "char";
+  /** Permission bits; "0644" when absent. */
+  mode?: WireMode;
+  /** The device. */
+  rdev: { major: number; minor: number };
+}
+
+/** A block device. */
+export interface BlockEntry extends EntryBase {
+  /** The type. */
+  type: "block";
+  /** Permission bits; "0644" when absent. */
+  mode?: WireMode;
+  /** The device. */
+  rdev: { major: number; minor: number };
+}
+
+/** Another name for a node that exists. */
+export interface LinkEntry {
+  /** The type. */
+  type: "link";
+  /** Where, relative to the mount's root. */
+  path: WirePath;
+  /** The existing name, relative to the mount's root. */
+  target: WirePath;
+}
+
+/** A node for `file.create` to make. */
+export type WireEntry =
+  | FileEntry
+  | DirectoryEntry
+  | SymlinkEntry
+  | FifoEntry
+  | SocketEntry
+  | CharEntry
+  | BlockEntry
+  | LinkEntry;
+
+/** `file.create`: makes nodes in a mount's placeholder, all or none. */
+export interface FileCreateParams {
+  /** The mount. */
+  mount: string;
+  /** What to make, in order. */
+  entries: WireEntry[];
+  /** Whether missing parent directories are made (0755 0:0); true when absent. */
+  parents?: boolean;
+}
+
+/** What `file.create` answers. */
+export interface FileCreateResult {
+  /** Nodes made. */
+  created: number;
+  /** Equal nodes that were there. */
+  existing: number;
+}
+
+/** `mount.setMode`: changes what a mount does with requests. */
+export interface SetModeParams {
+  /** A mount's name, or "all". */
+  mount: string;
+  /** The mode to go to; "proxy" only where the real file system is there. */
+  mode: MountMode;
+}
+
+/** What `mount.setMode` answers. */
+export interface SetModeResult {
+  /** Each mount's new and previous mode, and how many parked requests were let go. */
+  mounts: { id: string; mode: MountMode; previous: MountMode; waited: number }[];
+}
+
+/** How attempts to mount are repeated. */
+export interface RetryParams {
+  /** The first pause in milliseconds; 100 when absent. */
+  initialMs?: number;
+  /** The longest pause in milliseconds; 10000 when absent. */
+  maxMs?: number;
+  /** What each pause is multiplied by; 2 when absent. */
+  factor?: number;
+  /** Give up this many milliseconds after the first attempt; never when absent. */
+  deadlineMs?: number;
+  /** The errors worth another attempt, by errno name; those of a network or server that is away when absent. */
+  errnos?: string[];
+}
+
+/** `mount.replace`: mounts the real file system and puts it in the stand-in's place. */
+export interface ReplaceParams {
+  /** The mount. */
+  mount: string;
+  /** The device, export or, for "bind", directory. */
+  source: WirePath;
+  /** The file system's type, or "bind". */
+  type: string;
+  /** Flags of the real mount. */
+  flags?: MountFlag[];
+  /** The file system's own options, separated by commas. */
+  options?: string;
+  /** Whether to wait for `mount.release` before the first attempt. */
+  hold?: boolean;
+  /** Whether to reply when the replacement is done or has failed, not when it has begun. */
+  wait?: boolean;
+  /** How attempts are repeated. */
+  retry?: RetryParams;
+  /** Whether to use mount(8) helpers such as mount.nfs: where the type has one ("auto", when absent), never or always. */
+  helper?: "auto" | "never" | "always";
+}
+
+/** What `mount.replace` answers. */
+export interface ReplaceResult {
+  /** The mount. */
+  mount: string;
+  /** Whether the replacement is held, under way or done. */
+  state: "held" | "running" | "done";
+  /** Attempts to mount so far. */
+  attempts: number;
+}
+
+/** `mount.release` and `mount.retry`. */
+export interface SelectorWaitParams {
+  /** A mount's name, or "all". */
+  mount: string;
+  /** Whether to reply when the replacement is done or has failed, not when it has begun. */
+  wait?: boolean;
+}
+
+/** What `mount.release` and `mount.retry` answer. */
+export interface ReplacesResult {
+  /** Each mount's replacement. */
+  mounts: { id: string; state: ReplaceState; attempts: number }[];
+}
+
+/** `mount.abort`: answers what is parked with an error. */
+export interface AbortParams {
+  /** A mount's name, or "all". */
+  mount: string;
+  /** The errno's name; "EIO" when absent. */
+  errno?: string;
+}
+
+/** What `mount.abort` answers. */
+export interface AbortResult {
+  /** Each mount and how many requests were answered. */
+  mounts: { id: string; answered: number }[];
+}
+
+/** `status`. */
+export interface StatusParams {
+  /** The mount to tell of; all when absent. */
+  mount?: string;
+  /** How many parked requests to list for each mount; 0 when absent. */
+  requests?: number;
+}
+
+/** A request that waits. */
+export interface WireParkedRequest {
+  /** The kernel's number of the request. */
+  unique: WireInt64;
+  /** The FUSE operation: LOOKUP, READ, ... */
+  op: string;
+  /** Who waits. */
+  pid: number;
+  /** The waiting thread's name. */
+  comm: string;
+  /** The node it is about. */
+  nodeid: WireInt64;
+  /** Its path below the mount, as last known. */
+  path: WirePath;
+  /** How long it has waited, in milliseconds. */
+  ageMs: number;
+  /** Whether a signal came in the meantime. */
+  interrupted: boolean;
+}
+
+/** How a replacement stands. */
+export interface WireReplaceStatus {
+  /** Its state. */
+  state: ReplaceState;
+  /** What is to be mounted. */
+  source: WirePath;
+  /** Its file system type. */
+  type: string;
+  /** Attempts so far. */
+  attempts: number;
+  /** Why the last attempt failed. */
+  lastError?: { errno?: string; message: string };
+  /** Milliseconds to the next attempt. */
+  nextRetryMs?: number;
+}
+
+/** How a mount is. */
+export interface WireMountStatus {
+  /** Its name. */
+  id: string;
+  /** Where it is. */
+  mountpoint: WirePath;
+  /** Its mode. */
+  mode: MountMode;
+  /** Its device, "major:minor". */
+  device: string;
+  /** Since when it has been in this mode, on the clock of `uptimeMs`. */
+  since: number;
+  /** What waits: how many, the oldest one's age in milliseconds, and how many by operation. */
+  parked: { count: number; oldestMs: number; byOp: Record<string, number> };
+  /** The oldest waiting requests, where `requests` asked for them. */
+  requests?: WireParkedRequest[];
+  /** Nodes that the kernel knows of. */
+  nodes: number;
+  /** Open files and directories. */
+  handles: number;
+  /** The replacement, where one was ordered. */
+  replace?: WireReplaceStatus;
+  /** Requests answered so far. */
+  served: { count: number };
+}
+
+/** What `status` answers. */
+export interface StatusResult {
+  /** The program. */
+  program: { name: string; version: string };
+  /** Its process id. */
+  pid: number;
+  /** How long it has run, in milliseconds. */
+  uptimeMs: number;
+  /** Its memory. */
+  memory: { rssBytes: number };
+  /** The mounts, in the order they were made. */
+  mounts: WireMountStatus[];
+}
+
+/** `cancel`. */
+export interface CancelParams {
+  /** The id of a request of this connection that has not been answered. */
+  request: string | number;
+}
+
+/** What `cancel` answers. */
+export interface CancelResult {
+  /** Whether the request was told to end before its point of no return; its own reply says how it ended. */
+  cancelled: boolean;
+}
+
+/** `quit`. */
+export interface QuitParams {
+  /** Whether to end although mounts exist. */
+  force?: boolean;
+  /** What parked requests are answered with, by errno name. */
+  errno?: string;
+}
+
+/** Every method's parameters and result. */
+export interface WireMethods {
+  /** Begins the conversation. */
+  "initialize": { params: InitializeParams; result: InitializeResult };
+  /** Mounts a stand-in. */
+  "mount.create": { params: MountCreateParams; result: MountCreateResult };
+  /** Makes nodes in the placeholder. */
+  "file.create": { params: FileCreateParams; result: FileCreateResult };
+  /** Changes a mount's mode. */
+  "mount.setMode": { params: SetModeParams; result: SetModeResult };
+  /** Puts the real file system in the stand-in's place. */
+  "mount.replace": { params: ReplaceParams; result: ReplaceResult };
+  /** Lets a held replacement begin. */
+  "mount.release": { params: SelectorWaitParams; result: ReplacesResult };
+  /** Attempts a replacement again, now. */
+  "mount.retry": { params: SelectorWaitParams; result: ReplacesResult };
+  /** Answers what is parked with an error. */
+  "mount.abort": { params: AbortParams; result: AbortResult };
+  /** Tells how everything is. */
+  "status": { params: StatusParams; result: StatusResult };
+  /** Ends a request that is in flight. */
+  "cancel": { params: CancelParams; result: CancelResult };
+  /** Ends the program. */
+  "quit": { params: QuitParams; result: Record<string, never> };
+}
+
+/** The name of a method. */
+export type MethodName = keyof WireMethods;
+
+/** What went wrong with an attempt or a replacement. */
+export interface EventError {
+  /** The error's kind. */
+  kind: string;
+  /** What happened. */
+  message: string;
+  /** The errno's name, when a system call failed. */
+  errno?: ErrorData["errno"];
+}
+
+/** Every event's parameters, without `seq` and `monotonicMs`. */
+export interface WireEvents {
+  /** A mount can be seen at its mountpoint and serves requests. */
+  "mount.ready": { mount: string; mountpoint: WirePath; mode: MountMode };
+  /** A mount's mode changed; `waited` parked requests were let go. */
+  "mode.changed": { mount: string; mode: MountMode; previous: MountMode; waited: number };
+  /** How many requests of a mount are parked now. */
+  "request.parked": { mount: string; count: number; byOp: Record<string, number> };
+  /** An attempt to mount ended: with `error` it failed, with `nextRetryMs` another follows. */
+  "mount.attempt": { mount: string; attempt: number; error?: EventError; nextRetryMs?: number };
+  /** A replacement reached a step. */
+  "replace.progress": { mount: string; step: string };
+  /** A replacement ended. */
+  "replace.done": { mount: string; ok: boolean; error?: EventError };
+  /** A mount broke. */
+  "mount.lost": { mount: string; reason: string };
+  /** A mount ended as ordered, and its name is free. */
+  "mount.gone": { mount: string };
+}
+
+/** The name of an event. */
+export type EventName = keyof WireEvents;
+
+/** What the connection adds to every event. */
+export interface EventStamp {
+  /** Counts the events of this connection from 1; a gap means that events were left out because they were not read in time. */
+  seq: number;
+  /** When it happened, in milliseconds on the clock of `uptimeMs`. */
+  monotonicMs: number;
+}
+
+/** An event as a client gets it. */
+export type WireEvent = {
+  [E in EventName]: { event: E; params: WireEvents[E] & EventStamp };
+}[EventName];
