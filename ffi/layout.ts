@@ -1,0 +1,118 @@
+/**
+ * C structs as tables: where each field is and how wide, with typed access through a DataView. Little-endian only, which both x86_64 and
+ * aarch64 are.
+ *
+ * @module
+ */
+
+/** The width and signedness of a field. */
+export type FieldType = "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "u64" | "i64";
+
+/** A field: its type and its offset in bytes from the start of the struct. */
+export type Field = readonly [type: FieldType, offset: number];
+
+/** The fields of a struct by their C names. */
+export type Fields = Readonly<Record<string, Field>>;
+
+/** What a field of that type is in TypeScript: bigint when it has 64 bits, else number. */
+export type FieldValue<T extends FieldType> = T extends "u64" | "i64" ? bigint : number;
+
+/** Reads one field of the struct that starts `at` bytes into the view. */
+export type Getter<T extends FieldType> = (view: DataView, at?: number) => FieldValue<T>;
+
+/** Writes one field of the struct that starts `at` bytes into the view; a value that is too wide is cut off, as in C. */
+export type Setter<T extends FieldType> = (view: DataView, value: FieldValue<T>, at?: number) => void;
+
+/** A struct's layout. Arrays, padding and flexible members have no entry in `fields`. */
+export interface Struct<F extends Fields> {
+  /** `sizeof` in bytes. */
+  readonly size: number;
+  /** The table it was made from. */
+  readonly fields: F;
+  /** `offsetof` by field, in bytes. */
+  readonly offset: { readonly [K in keyof F]: number };
+  /** One reader for each field. */
+  readonly get: { readonly [K in keyof F]: Getter<F[K][0]> };
+  /** One writer for each field. */
+  readonly set: { readonly [K in keyof F]: Setter<F[K][0]> };
+}
+
+/** The bytes a field of that type takes. */
+export function fieldSize(type: FieldType): number {
+  return Number(type.slice(1)) / 8;
+}
+
+/**
+ * Makes the accessors of a struct from the table of its fields.
+ *
+ * @throws {RangeError} when a field does not fit into `size`, is not aligned to its own width, or overlaps another one.
+ */
+export function struct<const F extends Fields>(fields: F, size: number): Struct<F> {
+  verify(fields, size);
+  const offset: Record<string, number> = {};
+  const get: Record<string, unknown> = {};
+  const set: Record<string, unknown> = {};
+  for (const [name, [type, at]] of Object.entries(fields)) {
+    offset[name] = at;
+    get[name] = getter(type, at);
+    set[name] = setter(type, at);
+  }
+  return { size, fields, offset, get, set } as unknown as Struct<F>;
+}
+
+function verify(fields: Fields, size: number): void {
+  const used = new Uint8Array(size);
+  for (const [name, [type, at]] of Object.entries(fields)) {
+    const width = fieldSize(type);
+    if (at < 0 || at % width !== 0 || at + width > size) {
+      throw new RangeError(`field ${name}: no ${type} at ${at} in ${size} bytes`);
+    }
+    if (used.subarray(at, at + width).some((taken) => taken !== 0)) {
+      throw new RangeError(`field ${name} overlaps another one`);
+    }
+    used.fill(1, at, at + width);
+  }
+}
+
+// Each accessor names its DataView method: a closure over the method's name would cost a property lookup a call.
+function getter(type: FieldType, offset: number): (view: DataView, at?: number) => number | bigint {
+  switch (type) {
+    case "u8":
+      return (view, at = 0) => view.getUint8(at + offset);
+    case "i8":
+      return (view, at = 0) => view.getInt8(at + offset);
+    case "u16":
+      return (view, at = 0) => view.getUint16(at + offset, true);
+    case "i16":
+      return (view, at = 0) => view.getInt16(at + offset, true);
+    case "u32":
+      return (view, at = 0) => view.getUint32(at + offset, true);
+    case "i32":
+      return (view, at = 0) => view.getInt32(at + offset, true);
+    case "u64":
+      return (view, at = 0) => view.getBigUint64(at + offset, true);
+    case "i64":
+      return (view, at = 0) => view.getBigInt64(at + offset, true);
+  }
+}
+
+function setter(type: FieldType, offset: number): unknown {
+  switch (type) {
+    case "u8":
+      return (view: DataView, value: number, at = 0) => view.setUint8(at + offset, value);
+    case "i8":
+      return (view: DataView, value: number, at = 0) => view.setInt8(at + offset, value);
+    case "u16":
+      return (view: DataView, value: number, at = 0) => view.setUint16(at + offset, value, true);
+    case "i16":
+      return (view: DataView, value: number, at = 0) => view.setInt16(at + offset, value, true);
+    case "u32":
+      return (view: DataView, value: number, at = 0) => view.setUint32(at + offset, value, true);
+    case "i32":
+      return (view: DataView, value: number, at = 0) => view.setInt32(at + offset, value, true);
+    case "u64":
+      return (view: DataView, value: bigint, at = 0) => view.setBigUint64(at + offset, value, true);
+    case "i64":
+      return (view: DataView, value: bigint, at = 0) => view.setBigInt64(at + offset, value, true);
+  }
+}
