@@ -1,0 +1,81 @@
+/**
+ * Whose mount is it: the tag that spfs gives its mounts as their source, and by which a mount whose daemon is dead is told from a
+ * living one by /proc/self/mountinfo alone.
+ *
+ * A pid alone is used again by other processes; with the start time it names one process of a boot, within the PID namespace whose
+ * inode number is part of the tag.
+ *
+ * @module
+ */
+
+/** A process, unambiguously. */
+export interface Owner {
+  /** The inode number of its PID namespace. */
+  readonly pidNamespace: bigint;
+  /** Its pid there. */
+  readonly pid: number;
+  /** When it started: clock ticks after boot, field 22 of /proc/PID/stat. */
+  readonly startTime: bigint;
+}
+
+/** The tag of a process: `spfs:NAMESPACE:PID:STARTTIME`. Pure. */
+export function formatOwnerTag(owner: Owner): string {
+  return `spfs:${owner.pidNamespace}:${owner.pid}:${owner.startTime}`;
+}
+
+/** Reads a tag; undefined when the text is none. Pure. */
+export function parseOwnerTag(text: string): Owner | undefined {
+  const match = /^spfs:(\d{1,20}):([1-9]\d{0,9}):(\d{1,20})$/.exec(text);
+  if (match === null) return undefined;
+  return { pidNamespace: BigInt(match[1]), pid: Number(match[2]), startTime: BigInt(match[3]) };
+}
+
+/** What matters of /proc/PID/stat. */
+export interface ProcessStat {
+  /** One letter: R, S, D, Z, ... */
+  readonly state: string;
+  /** Threads that have not ended. */
+  readonly threads: number;
+  /** Clock ticks after boot. */
+  readonly startTime: bigint;
+}
+
+/**
+ * Reads the text of /proc/PID/stat (proc_pid_stat(5)); the process name in it may hold anything, parentheses and spaces too. Pure.
+ *
+ * @throws {RangeError} when it is something else
+ */
+export function parseProcessStat(text: string): ProcessStat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  if (fields.length < 20) throw new RangeError("not the text of /proc/PID/stat");
+  return { state: fields[0], threads: Number(fields[17]), startTime: BigInt(fields[19]) };
+}
+
+/** The tag of this process. Reads /proc; does not block. */
+export function ownOwner(): Owner {
+  const stat = parseProcessStat(Deno.readTextFileSync("/proc/self/stat"));
+  return { pidNamespace: ownPidNamespace(), pid: Deno.pid, startTime: stat.startTime };
+}
+
+/** The inode number of this process's PID namespace. */
+export function ownPidNamespace(): bigint {
+  const link = Deno.readLinkSync("/proc/self/ns/pid"); // pid:[4026531836]
+  return BigInt(link.slice(link.indexOf("[") + 1, -1));
+}
+
+/**
+ * Whether an owner is certainly dead. An owner of another PID namespace cannot be looked up, and is never called dead. Reads /proc;
+ * does not block.
+ */
+export function isDead(owner: Owner, pidNamespace: bigint = ownPidNamespace()): boolean {
+  if (owner.pidNamespace !== pidNamespace) return false;
+  let stat: ProcessStat;
+  try {
+    stat = parseProcessStat(Deno.readTextFileSync(`/proc/${owner.pid}/stat`));
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH";
+  }
+  if (stat.startTime !== owner.startTime) return true;
+  // A leader that ended before its threads is a zombie as well, and its threads may still serve.
+  return (stat.state === "Z" || stat.state === "X") && stat.threads <= 1;
+}
