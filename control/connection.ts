@@ -274,8 +274,8 @@ export class ServerConnection implements Connection {
     } catch (error) {
       line = failure(id, this.#controlError(method, error));
     }
-    request.leave();
     this.#finish(id, request, line);
+    request.leave();
   }
 
   #call(method: HostMethod, params: unknown, context: RequestContext): Promise<unknown> {

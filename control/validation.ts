@@ -44,11 +44,14 @@ function describe(issue: z.core.$ZodIssue): string[] {
   return [`${formatPath(issue.path)}: ${sentence(issue)}`];
 }
 
+const typeCodes: ReadonlySet<string> = new Set(["invalid_type", "invalid_union", "invalid_value"]);
+
 function sentence(issue: z.core.$ZodIssue): string {
+  if (issue.input === undefined && typeCodes.has(issue.code)) return "missing";
   if (issue.message !== defaultMessage) return issue.message;
   switch (issue.code) {
     case "invalid_type":
-      return issue.input === undefined ? `missing (${issue.expected})` : `expected ${issue.expected}`;
+      return `expected ${issue.expected}`;
     case "invalid_value":
       return `expected ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
     case "too_small":

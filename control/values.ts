@@ -16,7 +16,6 @@ export type WirePath = string | WireBytes;
 
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /** Encodes bytes for the wire. */
 export function encodeBytes(bytes: Uint8Array): WireBytes {
@@ -33,11 +32,22 @@ export function encodeBytes(bytes: Uint8Array): WireBytes {
  * @throws {TypeError} when the text is not base64 with padding
  */
 export function decodeBytes(wire: WireBytes): Uint8Array<ArrayBuffer> {
-  if (!base64.test(wire.b64)) throw new TypeError("not base64 with padding");
-  const binary = atob(wire.b64);
+  const binary = decodeBase64(wire.b64);
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
   return bytes;
+}
+
+/** What atob is lenient about, and this is not: white space and missing padding. */
+function decodeBase64(text: string): string {
+  if (text.length % 4 === 0 && !/\s/.test(text)) {
+    try {
+      return atob(text);
+    } catch {
+      // Falls through to the one message.
+    }
+  }
+  throw new TypeError("not base64 with padding");
 }
 
 /** Encodes a file name for the wire: as a string when the bytes are valid UTF-8, else as base64. */
