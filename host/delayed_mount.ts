@@ -19,7 +19,16 @@ import type { ReplaceState } from "../control/protocol.ts";
 import { type BackoffPolicy, pauseAfter } from "./backoff.ts";
 
 /** A step that a replacement reports. */
-export type ReplaceStep = "held" | "mounting" | "waiting" | "mounted" | "proxy" | "commit" | "failed" | "done" | "cancelled";
+export type ReplaceStep =
+  | "held"
+  | "mounting"
+  | "waiting"
+  | "mounted"
+  | "proxy"
+  | "commit"
+  | "failed"
+  | "done"
+  | "cancelled";
 
 /** What a replacement does to the world. */
 export interface DelayedMountEffects {
@@ -101,11 +110,13 @@ export class DelayedMount {
 
   /** Where it stands. */
   get status(): DelayedMountStatus {
+    const state = this.#state;
+    const lastError = state === "done" ? undefined : this.#lastError;
     return {
-      state: this.#state,
+      state,
       attempts: this.#attempts,
-      lastError: this.#state === "done" ? undefined : this.#lastError,
-      nextRetryMs: this.#state === "waiting" ? Math.max(0, this.#retryAt - this.#effects.now()) : undefined,
+      ...(lastError !== undefined && { lastError }),
+      ...(state === "waiting" && { nextRetryMs: Math.max(0, this.#retryAt - this.#effects.now()) }),
     };
   }
 
@@ -220,6 +231,7 @@ export class DelayedMount {
       const mountFd = await this.#effects.attempt(abort.signal);
       if (this.#cancelled !== undefined) this.#effects.discard(mountFd);
       else this.#mountFd = mountFd;
+      return undefined;
     } catch (error) {
       if (late) return new ControlError("system", "the attempt did not end in time", { errno: "ETIMEDOUT" });
       return asControlError(error);

@@ -22,7 +22,10 @@ const sentences: readonly (readonly [RegExp, ErrnoName])[] = [
   [/requested NFS version or transport protocol is not supported/i, "EPROTONOSUPPORT"],
   // The resolver: a network that is locked looks like a name that does not exist, so neither is final.
   [/temporary failure in name resolution/i, "EAGAIN"],
-  [/name or service not known|could not resolve|failed to resolve|unable to find suitable address/i, "EHOSTUNREACH"],
+  [
+    /name or service not known|could not resolve|failed to resolve|unable to find suitable address/i,
+    "EHOSTUNREACH",
+  ],
   [/host key verification failed/i, "EACCES"],
   [/permission denied \(publickey/i, "EACCES"],
 ];

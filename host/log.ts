@@ -42,7 +42,9 @@ export function formatEntry(time: Date, level: LogLevel, text: string, subject: 
     if (char === "\n") return "\\n";
     return "\\x" + char.charCodeAt(0).toString(16).padStart(2, "0");
   });
-  const cut = escaped.length > maxLine ? `${escaped.slice(0, maxLine)}... (${escaped.length} characters)` : escaped;
+  const cut = escaped.length > maxLine
+    ? `${escaped.slice(0, maxLine)}... (${escaped.length} characters)`
+    : escaped;
   const mount = subject.mount === undefined ? "" : ` mount=${subject.mount}`;
   const request = subject.request === undefined ? "" : ` request=${subject.request}`;
   return `${time.toISOString()} ${level.padEnd(5)}${mount}${request} ${cut}`;
@@ -105,6 +107,9 @@ export function fileSink(path: string): LogSink {
   return (bytes) => writeAll(file, bytes);
 }
 
-async function writeAll(writer: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array): Promise<void> {
+async function writeAll(
+  writer: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await writer.write(bytes.subarray(at));
 }

@@ -57,7 +57,8 @@ const attributes: Readonly<Record<string, readonly [set: number, clear: number]>
 const alsoParameters: ReadonlySet<string> = new Set(["ro", "rw"]);
 
 /** What mount(8) and fstab(5) use and no file system has heard of. */
-const forPeople = /^(?:defaults|auto|noauto|nofail|_netdev|user|nouser|users|nousers|owner|noowner|group|nogroup|comment=.*|x-.*|X-.*)$/;
+const forPeople =
+  /^(?:defaults|auto|noauto|nofail|_netdev|user|nouser|users|nousers|owner|noowner|group|nogroup|comment=.*|x-.*|X-.*)$/;
 
 /**
  * Splits a comma-separated list; a value in double quotes may hold commas, as mount(8) has it.

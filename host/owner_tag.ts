@@ -27,7 +27,7 @@ export function formatOwnerTag(owner: Owner): string {
 export function parseOwnerTag(text: string): Owner | undefined {
   const match = /^spfs:(\d{1,20}):([1-9]\d{0,9}):(\d{1,20})$/.exec(text);
   if (match === null) return undefined;
-  return { pidNamespace: BigInt(match[1]), pid: Number(match[2]), startTime: BigInt(match[3]) };
+  return { pidNamespace: BigInt(match[1]!), pid: Number(match[2]), startTime: BigInt(match[3]!) };
 }
 
 /** What matters of /proc/PID/stat. */
@@ -48,7 +48,7 @@ export interface ProcessStat {
 export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   if (fields.length < 20) throw new RangeError("not the text of /proc/PID/stat");
-  return { state: fields[0], threads: Number(fields[17]), startTime: BigInt(fields[19]) };
+  return { state: fields[0]!, threads: Number(fields[17]), startTime: BigInt(fields[19]!) };
 }
 
 /** The tag of this process. Reads /proc; does not block. */

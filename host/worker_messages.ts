@@ -164,7 +164,9 @@ export interface WorkerCalls {
 export type WorkerCall = keyof WorkerCalls;
 
 /** A request as it is posted: what is asked, and the number that the reply repeats. */
-export type WorkerRequest = { [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly seq: number } }[WorkerCall];
+export type WorkerRequest = {
+  [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly seq: number };
+}[WorkerCall];
 
 /** Why a request failed: the fields of a control error. */
 export interface WorkerError {
@@ -173,19 +175,19 @@ export interface WorkerError {
   /** One sentence that names the thing. */
   readonly message: string;
   /** The errno's name. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** The system call that failed. */
-  readonly syscall?: string;
+  readonly syscall?: string | undefined;
   /** The path that the error is about. */
-  readonly path?: Uint8Array;
+  readonly path?: Uint8Array | undefined;
   /** The mode that stood in the way. */
-  readonly mode?: MountMode;
+  readonly mode?: MountMode | undefined;
   /** The entry of a populate that failed. */
-  readonly index?: number;
+  readonly index?: number | undefined;
   /** Whether what the request had already done was undone. */
-  readonly rolledBack?: boolean;
+  readonly rolledBack?: boolean | undefined;
   /** More text: kernel messages, a stack. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
 }
 
 /** The answer to a request. */

@@ -22,7 +22,10 @@ Deno.test("mount options: read-only reaches the superblock as well", () => {
 });
 
 Deno.test("mount options: what comes later wins", () => {
-  assertEquals(sortOptions(["ro", "nosuid", "noatime"], "rw,suid,strictatime").attributes, MOUNT_ATTR_STRICTATIME);
+  assertEquals(
+    sortOptions(["ro", "nosuid", "noatime"], "rw,suid,strictatime").attributes,
+    MOUNT_ATTR_STRICTATIME,
+  );
   assertEquals(sortOptions(["noatime"], "relatime").attributes, 0);
 });
 
@@ -34,7 +37,10 @@ Deno.test("mount options: a quoted value may hold commas, an equals sign belongs
 });
 
 Deno.test("mount options: what only mount(8) and fstab(5) know is left out for the file system", () => {
-  assertEquals(sortOptions([], "defaults,_netdev,nofail,x-systemd.automount,size=1m").parameters, [["size", "1m"]]);
+  assertEquals(sortOptions([], "defaults,_netdev,nofail,x-systemd.automount,size=1m").parameters, [[
+    "size",
+    "1m",
+  ]]);
 });
 
 Deno.test("mount options: an open quote, a nameless option and a NUL are refused", () => {

@@ -15,7 +15,18 @@ Deno.test("owner tag: what is formatted is read back", () => {
 });
 
 Deno.test("owner tag: other mounts' sources are no tags", () => {
-  for (const text of ["", "spfs", "spfs:1:2", "spfs:1:0:3", "spfs:1:2:3:4", "spfs:1:-2:3", "xspfs:1:2:3", "spfs:1:2:3\n"]) {
+  for (
+    const text of [
+      "",
+      "spfs",
+      "spfs:1:2",
+      "spfs:1:0:3",
+      "spfs:1:2:3:4",
+      "spfs:1:-2:3",
+      "xspfs:1:2:3",
+      "spfs:1:2:3\n",
+    ]
+  ) {
     assertEquals(parseOwnerTag(text), undefined, text);
   }
 });

@@ -1,0 +1,48 @@
+/**
+ * The jobs of a namespace worker, as plain data. Descriptor numbers carry ownership to the receiver of the message.
+ *
+ * @module
+ */
+
+import type { FileSystemSpec } from "./detached_mount.ts";
+import type { Swap, SwapMethod } from "./mount_swap.ts";
+import type { WorkerError } from "./worker_messages.ts";
+
+/** Where private areas are made. */
+export interface AreaPlace {
+  /** A directory of mode 0700. */
+  readonly runtimeDirectory: string;
+  /** The source of an area's mount. */
+  readonly ownerTag: string;
+}
+
+/** Every job with its result. */
+export interface NamespaceJobs {
+  /** Checks a mountpoint; the result is its name without symlinks. */
+  check: { job: { readonly mountpoint: Uint8Array }; result: Uint8Array };
+  /** Mounts a file system detached; the result is a descriptor. */
+  mount: { job: FileSystemSpec; result: number };
+  /** Makes a private area for a mount helper. */
+  openArea: { job: AreaPlace; result: { readonly path: string; readonly target: string } };
+  /** Takes a detached copy of what a helper mounted at an area's target, and the area away; the result is a descriptor. */
+  adopt: { job: { readonly path: string; readonly target: string }; result: number };
+  /** Takes an area away. */
+  closeArea: { job: { readonly path: string }; result: undefined };
+  /** Puts a detached mount in a stub's place. The descriptor stays the caller's. */
+  swap: { job: Swap; result: SwapMethod };
+  /** Closes a descriptor, which may unmount what it is of, and may block for that. */
+  close: { job: { readonly fd: number }; result: undefined };
+}
+
+/** The name of a job. */
+export type NamespaceJob = keyof NamespaceJobs;
+
+/** A job as it is posted to the worker, once. */
+export type NamespaceRequest = {
+  [J in NamespaceJob]: { readonly name: J; readonly job: NamespaceJobs[J]["job"] };
+}[NamespaceJob];
+
+/** The worker's one answer. */
+export type NamespaceReply =
+  | { readonly ok: true; readonly result: NamespaceJobs[NamespaceJob]["result"] }
+  | { readonly ok: false; readonly error: WorkerError };

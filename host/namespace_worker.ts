@@ -1,0 +1,64 @@
+/**
+ * The namespace worker: does one job with mounts and is ended. System calls are synchronous here and act on this thread's mount
+ * namespace; a job that blocks in the kernel blocks nobody else.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { ControlError } from "../control/errors.ts";
+import { SysError } from "../ffi/errno.ts";
+import { closeFd } from "../ffi/sys/file.ts";
+import { copyFromArea, mountDetached } from "./detached_mount.ts";
+import { swapMounts } from "./mount_swap.ts";
+import { checkMountpoint } from "./mountpoint_check.ts";
+import type { NamespaceJob, NamespaceJobs, NamespaceReply, NamespaceRequest } from "./namespace_messages.ts";
+import { closeArea, openArea } from "./private_area.ts";
+import type { WorkerError } from "./worker_messages.ts";
+
+const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => NamespaceJobs[J]["result"] } = {
+  check: ({ mountpoint }) => checkMountpoint(mountpoint),
+  mount: (spec) => mountDetached(spec).release(),
+  openArea({ runtimeDirectory, ownerTag }) {
+    const { path, target } = openArea(runtimeDirectory, ownerTag);
+    return { path, target };
+  },
+  adopt({ path, target }) {
+    try {
+      return copyFromArea(path, target).release();
+    } finally {
+      closeArea(path);
+    }
+  },
+  closeArea({ path }) {
+    closeArea(path);
+  },
+  swap: swapMounts,
+  close({ fd }) {
+    closeFd(fd);
+  },
+};
+
+function errorOf(thrown: unknown): WorkerError {
+  if (thrown instanceof ControlError) {
+    const { errno, syscall, rolledBack, detail } = thrown.data;
+    return { kind: "system", message: thrown.message, errno, syscall, rolledBack, detail };
+  }
+  if (thrown instanceof SysError) {
+    return { kind: "system", message: thrown.message, errno: thrown.code, syscall: thrown.syscall };
+  }
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  return { kind: "internal", message: String(thrown), detail: stack };
+}
+
+self.onmessage = ({ data }: MessageEvent<NamespaceRequest>) => {
+  let reply: NamespaceReply;
+  try {
+    const run = jobs[data.name] as (job: typeof data.job) => NamespaceJobs[NamespaceJob]["result"];
+    reply = { ok: true, result: run(data.job) };
+  } catch (error) {
+    reply = { ok: false, error: errorOf(error) };
+  }
+  self.postMessage(reply);
+};
