@@ -9,7 +9,7 @@ import { arch, openFlags } from "./arch.ts";
 export * from "./mount_constants.ts";
 
 /** As a directory: the current one. */
-export const AT_FDCWD = -100;
+export const AT_FDCWD: number = -100;
 /** Do not follow a symbolic link at the end of the path. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 /** unlinkat(2): remove a directory. */
