@@ -24,7 +24,7 @@ Deno.test("log: entries below the level are left out", async () => {
   log.write("error", "yes");
   await log.flush(1000);
   assertEquals(out.length, 1);
-  assertStringIncludes(out[0], "yes");
+  assertStringIncludes(out[0]!, "yes");
 });
 
 Deno.test("log: a reader that does not read costs bounded memory and lines are counted", async () => {
