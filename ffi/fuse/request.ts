@@ -1,0 +1,157 @@
+/**
+ * One FUSE request, answered exactly once.
+ *
+ * A request is *current* while its handler runs: its message then lies in the session's receive buffer, which the next request
+ * overwrites. A handler that wants to answer later calls {@linkcode Request.detach}, which copies the message and makes the session
+ * remember the request until it is answered. What a handler neither answers nor detaches is answered EIO by the session.
+ *
+ * @module
+ */
+import { Errno } from "../errno.ts";
+
+/** Where answers go: libfuse for the opcodes it dispatches, /dev/fuse itself for those it does not know. */
+export interface ReplyChannel {
+  /** Sends a success answer with `length` bytes of `payload`. Returns 0 or -errno (ENOENT: the request was interrupted or aborted). */
+  data(request: Request, payload: Uint8Array, length: number): number;
+  /** Sends a bare answer: 0 for success without payload, or a positive errno. Returns 0 or -errno. */
+  error(request: Request, errno: number): number;
+  /** Ends a request that takes no answer (FORGET, BATCH_FORGET). */
+  none(request: Request): void;
+}
+
+/** A request's life: its handler runs, it waits for a later answer, or it has been answered. */
+export type RequestState = "current" | "detached" | "answered";
+
+const HEADER = 40; // sizeof(struct fuse_in_header), linux/fuse.h
+
+/**
+ * One request of the kernel, consumed exactly once by one of the `reply` methods. Belongs to the thread of its session; nothing here
+ * blocks.
+ */
+export class Request {
+  /** The whole message: `struct fuse_in_header`, the operation's arguments, names and data. Valid until answered. */
+  message: Uint8Array;
+  /** A view of {@linkcode Request.message}; offsets count from the header's first byte. */
+  view: DataView;
+  /** FUSE_LOOKUP and so on, see `kernel.ts`. */
+  readonly opcode: number;
+  /** The kernel's id of this request; what FUSE_INTERRUPT names. */
+  readonly unique: bigint;
+  /** The inode the operation is about: what an earlier answer gave the kernel, or FUSE_ROOT_ID (1). */
+  readonly nodeid: bigint;
+  /** Length of the message in bytes. */
+  readonly length: number;
+  /** Address of libfuse's `struct fuse_req`; 0 for a request that libfuse did not dispatch. For the reply channel only. */
+  readonly address: bigint;
+  #state: RequestState = "current";
+  readonly #channel: ReplyChannel;
+  readonly #outstanding: Map<bigint, Request>;
+
+  /** Made by the session only. `outstanding` is the session's detached requests by their id. */
+  constructor(
+    message: Uint8Array,
+    view: DataView,
+    length: number,
+    address: bigint,
+    channel: ReplyChannel,
+    outstanding: Map<bigint, Request>,
+  ) {
+    this.address = address;
+    this.message = message;
+    this.view = view;
+    this.length = length;
+    this.opcode = view.getUint32(4, true);
+    this.unique = view.getBigUint64(8, true);
+    this.nodeid = view.getBigUint64(16, true);
+    this.#channel = channel;
+    this.#outstanding = outstanding;
+  }
+
+  /** Where the request stands. */
+  get state(): RequestState {
+    return this.#state;
+  }
+
+  /** The caller's file system uid, in the user namespace of the mount. */
+  get uid(): number {
+    return this.view.getUint32(24, true);
+  }
+
+  /** The caller's file system gid, in the user namespace of the mount. */
+  get gid(): number {
+    return this.view.getUint32(28, true);
+  }
+
+  /** The caller's thread id in the pid namespace of the mount; 0 for the kernel itself and for tasks that namespace cannot see. */
+  get pid(): number {
+    return this.view.getUint32(32, true);
+  }
+
+  /**
+   * The NUL-terminated name that starts at byte `offset` of the message, without its NUL, as a view of the message.
+   *
+   * @throws {RangeError} when the message ends before the NUL.
+   */
+  name(offset: number): Uint8Array {
+    const end = this.message.indexOf(0, offset);
+    if (end < 0 || end >= this.length) {
+      throw new RangeError(`request ${this.unique}: name at ${offset} has no end`);
+    }
+    return this.message.subarray(offset, end);
+  }
+
+  /** The same as {@linkcode Request.name} with its NUL: ready to be passed to a system call. */
+  cname(offset: number): Uint8Array {
+    const end = this.message.indexOf(0, offset);
+    if (end < 0 || end >= this.length) {
+      throw new RangeError(`request ${this.unique}: name at ${offset} has no end`);
+    }
+    return this.message.subarray(offset, end + 1);
+  }
+
+  /** Copies the message out of the receive buffer and keeps the request for a later answer. Idempotent until answered. */
+  detach(): this {
+    if (this.#state === "answered") throw new TypeError(`request ${this.unique}: detached after its answer`);
+    if (this.#state === "current") {
+      this.message = this.message.slice(0, this.length);
+      this.view = new DataView(this.message.buffer);
+      this.#state = "detached";
+      this.#outstanding.set(this.unique, this);
+    }
+    return this;
+  }
+
+  /** Answers with a payload. Returns 0 or -errno; -ENOENT says that nobody waits any more (then undo what the answer promised). */
+  replyData(payload: Uint8Array, length: number = payload.length): number {
+    this.#consume();
+    return this.#channel.data(this, payload, length);
+  }
+
+  /** Answers success without a payload. Returns 0 or -errno as {@linkcode Request.replyData}. */
+  replyOk(): number {
+    this.#consume();
+    return this.#channel.error(this, 0);
+  }
+
+  /** Answers with an errno, positive. Returns 0 or -errno as {@linkcode Request.replyData}. */
+  replyError(errno: number): number {
+    this.#consume();
+    return this.#channel.error(this, errno > 0 ? errno : Errno.EIO);
+  }
+
+  /** Ends a request that takes no answer: FORGET and BATCH_FORGET. */
+  replyNone(): void {
+    this.#consume();
+    this.#channel.none(this);
+  }
+
+  #consume(): void {
+    if (this.#state === "answered") throw new TypeError(`request ${this.unique}: answered twice`);
+    // The order matters: libfuse frees its request in the reply call, so the id must be forgotten first.
+    if (this.#state === "detached") this.#outstanding.delete(this.unique);
+    this.#state = "answered";
+  }
+}
+
+/** Length of `struct fuse_in_header` in bytes: the operation's own arguments start here. */
+export const IN_HEADER_SIZE = HEADER;

@@ -1,0 +1,332 @@
+/**
+ * A libfuse low-level session over a mount of our own: receives requests, hands each to its handler, and makes sure that each is
+ * answered exactly once.
+ *
+ * The loop is hybrid: it awaits readiness of the device (one pool thread, no event loop time), then drains synchronously, and keeps
+ * looking for {@linkcode SessionOptions.windowNs} before it awaits again, because the await costs about four requests' time. A drain
+ * is capped in count and time, so that messages to the thread are never starved by load.
+ *
+ * @module
+ */
+import { Errno, SysError } from "../errno.ts";
+import { addressOf, check, cstr } from "../sys/libc.ts";
+import { closeFd, write } from "../sys/file.ts";
+import { eventfd, PollSet } from "../sys/poll.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN } from "../sys/constants.ts";
+import { LOWLEVEL_OPS, OP_SIZE } from "./abi.ts";
+import { type NegotiatedInit, negotiateInit, type WantedInit } from "./init.ts";
+import * as kernel from "./kernel.ts";
+import type { FuseLibrary } from "./library.ts";
+import { deviceChannel, libfuseChannel } from "./channel.ts";
+import { IN_HEADER_SIZE, type ReplyChannel, Request } from "./request.ts";
+
+/** Handles one kind of request: answers it or detaches it before returning. A thrown SysError is answered as its errno. */
+export type Handler = (request: Request) => void;
+
+/** Handlers by opcode (FUSE_LOOKUP and so on). An opcode without one is answered ENOSYS, which the kernel remembers. */
+export type Handlers = ReadonlyMap<number, Handler>;
+
+/** What a session tells its owner; none of these may throw. */
+export interface SessionHooks {
+  /** A handler failed with something that is no SysError, or left its request unanswered: a bug. The request was answered EIO. */
+  fault?(request: Request, error: unknown): void;
+  /** The kernel says that a signal woke the caller of a request that is detached. Answer it, or leave it waiting. */
+  interrupt?(request: Request): void;
+  /** A batch of requests has been handled and the session is about to wait. */
+  idle?(): void;
+}
+
+/** How a session works. */
+export interface SessionOptions {
+  /** The opened library; must outlive the session. */
+  readonly library: FuseLibrary;
+  /** What to do for each opcode. */
+  readonly handlers: Handlers;
+  /** What to be told. */
+  readonly hooks?: SessionHooks;
+  /** What to ask of the kernel in FUSE_INIT. */
+  readonly init?: WantedInit;
+  /** Nanoseconds to look for another request before awaiting; 100 000 by default. */
+  readonly windowNs?: bigint;
+}
+
+/** Why serving ended: the file system was unmounted, its connection aborted, or {@linkcode Session.stop} was called. */
+export type ServeEnd = "unmounted" | "aborted" | "stopped";
+
+const RECEIVE_SIZE = 256 * 4096 + 4096; // FUSE_MAX_MAX_PAGES pages and a header page
+const DRAIN_REQUESTS = 64;
+const DRAIN_MS = 5;
+
+/**
+ * One mounted file system being served. Belongs to the thread that made it: every method is called there, and handlers run there.
+ *
+ * Tear-down order on dispose: answer what is outstanding with EIO, destroy the session (closes the device), close the callbacks.
+ */
+export class Session implements Disposable {
+  readonly #library: FuseLibrary;
+  readonly #handlers: Handlers;
+  readonly #hooks: SessionHooks;
+  readonly #windowNs: bigint;
+  readonly #session: Deno.PointerObject;
+  readonly #callbacks: Deno.UnsafeCallback[] = [];
+  // C holds the addresses of these for the session's life.
+  readonly #pinned: ArrayBufferView[] = [];
+  readonly #receive = new Uint8Array(RECEIVE_SIZE);
+  readonly #receiveView = new DataView(this.#receive.buffer);
+  readonly #fuseBuf = new Uint8Array(48); // struct fuse_buf, the larger of both sonames
+  readonly #fuseBufView = new DataView(this.#fuseBuf.buffer);
+  readonly #outstanding = new Map<bigint, Request>();
+  readonly #viaLibfuse: ReplyChannel;
+  readonly #viaDevice: ReplyChannel;
+  readonly #dispatched = new Set<number>();
+  #device = -1;
+  #wake = -1;
+  #poll: PollSet | undefined;
+  #stopping = false;
+  #serving = false;
+  #disposed = false;
+  #served = 0;
+  #notifying = 0;
+
+  /**
+   * Makes the session over an already mounted `/dev/fuse` descriptor and answers the kernel's FUSE_INIT, so that the mount is usable
+   * when this returns. Blocks until the kernel has sent FUSE_INIT, which it does as soon as the superblock exists.
+   *
+   * @param device a `/dev/fuse` descriptor opened O_NONBLOCK, whose mount has been made; the session owns it from here on, also when
+   * this throws.
+   * @throws {SysError} naming the step that failed.
+   */
+  constructor(device: number, options: SessionOptions) {
+    this.#library = options.library;
+    this.#handlers = options.handlers;
+    this.#hooks = options.hooks ?? {};
+    this.#windowNs = options.windowNs ?? 100_000n;
+    this.#viaLibfuse = libfuseChannel(options.library.symbols);
+    this.#viaDevice = deviceChannel(() => this.#device);
+    using undo = new DisposableStack();
+    undo.defer(() => closeFd(device));
+    const session = this.#create(options.handlers);
+    undo.defer(() => {
+      this.#library.symbols.fuse_session_destroy(session);
+      for (const callback of this.#callbacks) callback.close();
+    });
+    this.#session = session;
+    const view = this.#fuseBufView;
+    view.setBigUint64(0, BigInt(RECEIVE_SIZE), true);
+    view.setBigUint64(16, addressOf(this.#receive), true);
+    view.setBigUint64(40, BigInt(RECEIVE_SIZE), true);
+    const { init, descriptor } = negotiateInit(
+      device,
+      this.#receive,
+      options.init ?? {},
+      (fd) => this.#library.symbols.fuse_session_mount(session, cstr(`/dev/fd/${fd}`)),
+      (length) => this.#process(length),
+    );
+    this.init = init;
+    this.#device = descriptor;
+    this.#wake = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+    this.#poll = new PollSet([{ fd: this.#device, events: POLLIN }, { fd: this.#wake, events: POLLIN }]);
+    undo.move();
+  }
+
+  /** What the kernel and we agreed on. */
+  readonly init: NegotiatedInit;
+
+  /** The `/dev/fuse` descriptor: for ioctls. Owned by the session. */
+  get device(): number {
+    return this.#device;
+  }
+
+  /** Requests handled so far. */
+  get served(): number {
+    return this.#served;
+  }
+
+  /** The requests that wait for a later answer, oldest first. */
+  get outstanding(): ReadonlyMap<bigint, Request> {
+    return this.#outstanding;
+  }
+
+  /** Serves until the file system is unmounted, its connection is aborted, or {@linkcode Session.stop}. Call it once. */
+  async serve(): Promise<ServeEnd> {
+    if (this.#serving) throw new TypeError("a session serves once");
+    this.#serving = true;
+    while (!this.#stopping) {
+      const end = this.#drain();
+      if (end !== undefined) return end;
+      this.#hooks.idle?.();
+      const ready = await this.#poll!.waitAsync(-1);
+      if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
+    }
+    return "stopped";
+  }
+
+  /** Makes {@linkcode Session.serve} return "stopped" before it takes another request. The mount stays. */
+  stop(): void {
+    this.#stopping = true;
+    if (this.#wake >= 0) write(this.#wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
+  }
+
+  /**
+   * Drops cached attributes and, from `offset` on for `length` bytes (0: to the end; a negative offset: none), cached pages of an
+   * inode; dirty pages are written first. Runs on a pool thread, because it waits for pages that our own answers unlock.
+   *
+   * @returns 0 or -errno; -ENOENT: the kernel does not know the inode.
+   */
+  async invalidateInode(nodeid: bigint, offset: bigint, length: bigint): Promise<number> {
+    this.#notifying++;
+    try {
+      return await this.#library.symbols.notify_inval_inode(this.#session, nodeid, offset, length);
+    } finally {
+      this.#notifying--;
+    }
+  }
+
+  /** Drops a name from the kernel's cache; on a pool thread, because it takes the parent's lock. Returns 0 or -errno (-ENOENT: not cached). */
+  async invalidateEntry(parent: bigint, name: Uint8Array): Promise<number> {
+    this.#notifying++;
+    try {
+      return await this.#library.symbols.notify_inval_entry(this.#session, parent, name, BigInt(name.length));
+    } finally {
+      this.#notifying--;
+    }
+  }
+
+  /** Answers what is outstanding with EIO, destroys the session and closes its device. Never unmounts: that is the mount's owner's. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    if (this.#notifying > 0) throw new TypeError("session disposed while a notification is under way");
+    this.#disposed = true;
+    for (const request of [...this.#outstanding.values()]) {
+      this.#hooks.fault?.(request, new Error("the session ended before the request was answered"));
+      request.replyError(Errno.EIO);
+    }
+    this.#library.symbols.fuse_session_destroy(this.#session); // closes the device
+    for (const callback of this.#callbacks) callback.close();
+    if (this.#wake >= 0) closeFd(this.#wake);
+    this.#device = this.#wake = -1;
+  }
+
+  #create(handlers: Handlers): Deno.PointerObject {
+    const ops = new BigUint64Array(OP_SIZE / 8);
+    const handle = new Deno.UnsafeCallback(
+      { parameters: ["usize"], result: "void" },
+      (request) => this.#dispatch(request as bigint),
+    );
+    this.#callbacks.push(handle as unknown as Deno.UnsafeCallback);
+    const address = BigInt(Deno.UnsafePointer.value(handle.pointer));
+    for (const [opcode, index] of LOWLEVEL_OPS) {
+      if (!handlers.has(opcode)) continue;
+      ops[index] = address;
+      this.#dispatched.add(opcode);
+    }
+    const name = cstr("fuse");
+    const argv = new BigUint64Array([addressOf(name), 0n]);
+    const args = new Uint8Array(24); // struct fuse_args
+    const argsView = new DataView(args.buffer);
+    argsView.setInt32(0, 1, true);
+    argsView.setBigUint64(8, addressOf(new Uint8Array(argv.buffer)), true);
+    const opsBytes = new Uint8Array(ops.buffer);
+    this.#pinned.push(opsBytes, name, argv, args);
+    const { symbols, version } = this.#library;
+    let session: Deno.PointerValue;
+    if (symbols.fuse_session_new_versioned) {
+      const libfuseVersion = new Uint8Array(
+        new Uint32Array([version.major, version.minor, version.patch, 0]).buffer,
+      );
+      this.#pinned.push(libfuseVersion);
+      session = symbols.fuse_session_new_versioned(args, opsBytes, BigInt(OP_SIZE), libfuseVersion, null);
+    } else if (symbols.fuse_session_new) {
+      session = symbols.fuse_session_new(args, opsBytes, BigInt(OP_SIZE), null);
+    } else {
+      throw new SysError("fuse_session_new", Errno.ENOSYS, { path: this.#library.name });
+    }
+    if (session === null) {
+      handle.close();
+      throw new SysError("fuse_session_new", Errno.EINVAL, { path: this.#library.name });
+    }
+    return session;
+  }
+
+  /** One synchronous round: everything that is there, and what comes within the window. */
+  #drain(): ServeEnd | undefined {
+    const symbols = this.#library.symbols;
+    const poll = this.#poll!;
+    const until = performance.now() + DRAIN_MS;
+    let budget = DRAIN_REQUESTS;
+    while (!this.#stopping) {
+      const length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
+      if (length > 0) {
+        this.#receiveOne(length);
+        if (--budget > 0 || performance.now() < until) continue;
+        return undefined;
+      }
+      if (length === 0) return "unmounted";
+      if (length === -Errno.ECONNABORTED || length === -Errno.ENOTCONN || length === -Errno.EBADF) {
+        return "aborted";
+      }
+      if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) {
+        throw new SysError("fuse_session_receive_buf", -length, { path: "/dev/fuse" });
+      }
+      if (this.#windowNs === 0n || performance.now() >= until || poll.waitFor(this.#windowNs) <= 0) {
+        return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  #receiveOne(length: number): void {
+    this.#served++;
+    const opcode = this.#receiveView.getUint32(4, true);
+    if (opcode === kernel.FUSE_INTERRUPT) this.#interrupted();
+    else if (this.#dispatched.has(opcode) || !this.#handlers.has(opcode)) this.#process(length);
+    // The kernel and we know this opcode, the installed libfuse does not: the same life, answered on the device itself.
+    else {this.#run(
+        new Request(this.#receive, this.#receiveView, length, 0n, this.#viaDevice, this.#outstanding),
+      );}
+  }
+
+  #process(length: number): void {
+    this.#fuseBufView.setBigUint64(0, BigInt(length), true);
+    this.#library.symbols.fuse_session_process_buf(this.#session, this.#fuseBuf);
+    this.#fuseBufView.setBigUint64(0, BigInt(RECEIVE_SIZE), true);
+  }
+
+  /** libfuse calls back here from within process_buf. Nothing may be thrown into C. */
+  #dispatch(address: bigint): void {
+    const length = this.#receiveView.getUint32(0, true);
+    this.#run(
+      new Request(this.#receive, this.#receiveView, length, address, this.#viaLibfuse, this.#outstanding),
+    );
+  }
+
+  #run(request: Request): void {
+    let error: unknown;
+    try {
+      this.#handlers.get(request.opcode)!(request);
+      if (request.state !== "current") return;
+      error = new Error("the handler neither answered nor detached the request");
+    } catch (caught) {
+      error = caught;
+    }
+    if (error instanceof SysError) {
+      if (request.state !== "answered") request.replyError(error.errno);
+      return;
+    }
+    this.#hooks.fault?.(request, error);
+    if (request.state === "answered") return;
+    if (request.opcode === kernel.FUSE_FORGET || request.opcode === kernel.FUSE_BATCH_FORGET) {
+      request.replyNone();
+    } else request.replyError(Errno.EIO);
+  }
+
+  /**
+   * FUSE_INTERRUPT names a request by its id. It takes no answer when the request is known or already answered. libfuse never sees it:
+   * its own bookkeeping would call back under its locks.
+   */
+  #interrupted(): void {
+    const target = this.#receiveView.getBigUint64(IN_HEADER_SIZE, true);
+    const request = this.#outstanding.get(target);
+    if (request !== undefined) this.#hooks.interrupt?.(request);
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The kernel's answer structs, filled from statx(2) and getdents64(2) results in one buffer that every answer of a mount reuses.
+ *
+ * @module
+ */
+import * as kernel from "../ffi/fuse/kernel.ts";
+import type { Request } from "../ffi/fuse/request.ts";
+import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import type { Handle } from "./handles.ts";
+import type { Node } from "./nodes.ts";
+
+/** How long the kernel may answer from its caches, in nanoseconds; 0: it asks each time. */
+export interface CacheTimes {
+  /** Names. */
+  readonly entry: bigint;
+  /** Attributes. */
+  readonly attributes: bigint;
+}
+
+/** Nothing is cached: what holds while the placeholder answers. */
+export const UNCACHED: CacheTimes = { entry: 0n, attributes: 0n };
+
+const ENTRY_OUT = kernel.fuse_entry_out.size;
+const SECOND = 1_000_000_000n;
+const MAX_DATA = 1 << 20;
+
+/** The device number as the kernel packs it into 32 bits (new_encode_dev, include/linux/kdev_t.h). */
+export function encodeDevice(major: number, minor: number): number {
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+/** The inverse of {@linkcode encodeDevice}. */
+export function decodeDevice(device: number): { major: number; minor: number } {
+  return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) | ((device >>> 12) & 0xfff00) };
+}
+
+/** Builds and sends answers. One for each mount; single-threaded, since it has one buffer. */
+export class Answers {
+  /** The buffer: data of READ and READDIR may be written straight into it. */
+  readonly bytes = new Uint8Array(MAX_DATA + 4096);
+  readonly #view = new DataView(this.bytes.buffer);
+  /** How long what is answered may be cached. */
+  times: CacheTimes = UNCACHED;
+
+  /** `struct fuse_entry_out`: a name was found or made. Returns 0 or -errno of the answer. */
+  entry(request: Request, node: Node, attributes: StatxBuffer): number {
+    this.entryAt(0, node, attributes);
+    return request.replyData(this.bytes, ENTRY_OUT);
+  }
+
+  /** `struct fuse_entry_out` and `struct fuse_open_out`: a file was made and opened. */
+  created(request: Request, node: Node, attributes: StatxBuffer, handle: Handle, openFlags: number): number {
+    this.entryAt(0, node, attributes);
+    this.#open(ENTRY_OUT, handle, openFlags);
+    return request.replyData(this.bytes, ENTRY_OUT + kernel.fuse_open_out.size);
+  }
+
+  /** `struct fuse_open_out`: a file or directory was opened. */
+  opened(request: Request, handle: Handle, openFlags: number): number {
+    this.#open(0, handle, openFlags);
+    return request.replyData(this.bytes, kernel.fuse_open_out.size);
+  }
+
+  /** `struct fuse_attr_out`. */
+  attributes(request: Request, attributes: StatxBuffer, times: CacheTimes = this.times): number {
+    const { set } = kernel.fuse_attr_out;
+    const valid = times.attributes;
+    set.attr_valid(this.#view, valid / SECOND);
+    set.attr_valid_nsec(this.#view, Number(valid % SECOND));
+    set.dummy(this.#view, 0);
+    this.#attributes(16, attributes);
+    return request.replyData(this.bytes, kernel.fuse_attr_out.size);
+  }
+
+  /** `struct fuse_write_out`: `size` bytes were taken. */
+  written(request: Request, size: number): number {
+    this.#view.setUint32(0, size, true);
+    this.#view.setUint32(4, 0, true);
+    return request.replyData(this.bytes, kernel.fuse_write_out.size);
+  }
+
+  /** `struct fuse_getxattr_out`: how large the value or list is. */
+  size(request: Request, size: number): number {
+    return this.written(request, size); // the same two words
+  }
+
+  /** `struct fuse_lseek_out`. */
+  offset(request: Request, offset: bigint): number {
+    this.#view.setBigUint64(0, offset, true);
+    return request.replyData(this.bytes, kernel.fuse_lseek_out.size);
+  }
+
+  /** `struct fuse_poll_out`: the events that are ready. */
+  events(request: Request, revents: number): number {
+    return this.written(request, revents); // the same two words
+  }
+
+  /** The first `length` bytes of {@linkcode Answers.bytes}. */
+  data(request: Request, length: number): number {
+    return request.replyData(this.bytes, length);
+  }
+
+  /** Writes a `struct fuse_entry_out` at an offset of the buffer. */
+  entryAt(at: number, node: Node, attributes: StatxBuffer): void {
+    const { set } = kernel.fuse_entry_out;
+    const { entry, attributes: valid } = this.times;
+    set.nodeid(this.#view, node.nodeid, at);
+    set.generation(this.#view, 0n, at);
+    set.entry_valid(this.#view, entry / SECOND, at);
+    set.attr_valid(this.#view, valid / SECOND, at);
+    set.entry_valid_nsec(this.#view, Number(entry % SECOND), at);
+    set.attr_valid_nsec(this.#view, Number(valid % SECOND), at);
+    this.#attributes(at + 40, attributes);
+  }
+
+  #open(at: number, handle: Handle, openFlags: number): void {
+    const { set } = kernel.fuse_open_out;
+    set.fh(this.#view, handle.fh, at);
+    set.open_flags(this.#view, openFlags, at);
+    this.#view.setUint32(at + 12, 0, true);
+  }
+
+  /** `struct fuse_attr` (88 bytes). */
+  #attributes(at: number, from: StatxBuffer): void {
+    const { set } = kernel.fuse_attr;
+    const view = this.#view;
+    set.ino(view, from.ino, at);
+    set.size(view, from.size, at);
+    set.blocks(view, from.blocks, at);
+    set.atime(view, BigInt.asUintN(64, from.atimeSec), at);
+    set.mtime(view, BigInt.asUintN(64, from.mtimeSec), at);
+    set.ctime(view, BigInt.asUintN(64, from.ctimeSec), at);
+    set.atimensec(view, from.atimeNsec, at);
+    set.mtimensec(view, from.mtimeNsec, at);
+    set.ctimensec(view, from.ctimeNsec, at);
+    set.mode(view, from.mode, at);
+    set.nlink(view, from.nlink, at);
+    set.uid(view, from.uid, at);
+    set.gid(view, from.gid, at);
+    set.rdev(view, encodeDevice(from.rdevMajor, from.rdevMinor), at);
+    set.blksize(view, from.blksize, at);
+    set.flags(view, 0, at);
+  }
+}

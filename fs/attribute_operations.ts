@@ -1,0 +1,210 @@
+/**
+ * Operations on attributes: stat, chmod, chown, truncate, utimes, statfs and extended attributes.
+ *
+ * @module
+ */
+import * as kernel from "../ffi/fuse/kernel.ts";
+import type { Request } from "../ffi/fuse/request.ts";
+import { statfs as statfsOf, StatfsBuffer } from "../ffi/sys/dir.ts";
+import {
+  closeFd,
+  fchmodFd,
+  fchownat,
+  ftruncate,
+  procFdPath,
+  reopen,
+  statx,
+  utimensat,
+} from "../ffi/sys/file.ts";
+import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import { AT_EMPTY_PATH, O_CLOEXEC, O_WRONLY, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
+import { ARGS, conclude, type Context, type Operations } from "./context.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
+
+const {
+  FATTR_ATIME,
+  FATTR_ATIME_NOW,
+  FATTR_FH,
+  FATTR_GID,
+  FATTR_MODE,
+  FATTR_MTIME,
+  FATTR_MTIME_NOW,
+  FATTR_SIZE,
+  FATTR_UID,
+} = kernel;
+
+/** (uid_t) -1 and (gid_t) -1: leave as it is. */
+const KEEP = 0xffff_ffff;
+
+/** Operations on attributes over a mount's backing. `seen` is told each time the root's attributes were read. */
+export function attributeOperations(context: Context, seen: (root: StatxBuffer) => void): Operations {
+  const { nodes, handles, answers, attributes } = context;
+
+  /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
+  const inspect = (node: Node, fh: bigint | undefined): number => {
+    const handle = fh === undefined ? undefined : handles.get(fh);
+    const result = handle !== undefined && handle.fd >= 0
+      ? statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes)
+      : nodes.attributes(node, attributes);
+    if (result >= 0 && node.nodeid === ROOT) seen(attributes);
+    return result;
+  };
+
+  const answer = (request: Request, result: number) => {
+    if (result < 0) request.replyError(-result);
+    else answers.attributes(request, attributes);
+  };
+
+  const getattr = (request: Request) => {
+    const { get } = kernel.fuse_getattr_in;
+    const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
+    answer(request, inspect(context.node(request), byHandle ? get.fh(request.view, ARGS) : undefined));
+  };
+
+  const setattr = (request: Request) => {
+    const { get } = kernel.fuse_setattr_in;
+    const valid = get.valid(request.view, ARGS);
+    const node = context.node(request);
+    const fh = valid & FATTR_FH ? get.fh(request.view, ARGS) : undefined;
+    const path = context.fd(node);
+    context.actAs(request);
+    const result = apply(request, valid, path, fh);
+    if (result < 0) return void request.replyError(-result);
+    answer(request, inspect(node, fh));
+  };
+
+  /** Carries out what `valid` names, in the order in which the kernel would; stops at the first failure. */
+  const apply = (request: Request, valid: number, path: number, fh: bigint | undefined): number => {
+    const { get } = kernel.fuse_setattr_in;
+    const { view } = request;
+    if (valid & (FATTR_UID | FATTR_GID)) {
+      const uid = valid & FATTR_UID ? get.uid(view, ARGS) : KEEP;
+      const gid = valid & FATTR_GID ? get.gid(view, ARGS) : KEEP;
+      const result = fchownat(path, EMPTY_PATH, uid, gid, AT_EMPTY_PATH);
+      if (result < 0) return result;
+    }
+    if (valid & FATTR_SIZE) {
+      const size = get.size(view, ARGS);
+      const handle = fh === undefined ? undefined : handles.get(fh);
+      const result = handle !== undefined && handle.fd >= 0
+        ? ftruncate(handle.fd, size)
+        : truncate(path, size);
+      if (result < 0) return result;
+    }
+    if (valid & FATTR_MODE) {
+      const result = fchmodFd(path, get.mode(view, ARGS) & 0o7777);
+      if (result < 0) return result;
+    }
+    if (valid & (FATTR_ATIME | FATTR_MTIME)) {
+      const result = utimensat(path, EMPTY_PATH, times(request, valid), AT_EMPTY_PATH);
+      if (result < 0) return result;
+    }
+    return 0;
+  };
+
+  const times = (request: Request, valid: number): Uint8Array => {
+    const { get } = kernel.fuse_setattr_in;
+    const out = new DataView(new ArrayBuffer(32)); // struct timespec[2]
+    const put = (at: number, set: number, now: number, seconds: bigint, nanoseconds: number) => {
+      out.setBigInt64(at, BigInt.asIntN(64, seconds), true);
+      out.setBigInt64(at + 8, BigInt(valid & now ? UTIME_NOW : valid & set ? nanoseconds : UTIME_OMIT), true);
+    };
+    const { view } = request;
+    put(0, FATTR_ATIME, FATTR_ATIME_NOW, get.atime(view, ARGS), get.atimensec(view, ARGS));
+    put(16, FATTR_MTIME, FATTR_MTIME_NOW, get.mtime(view, ARGS), get.mtimensec(view, ARGS));
+    return new Uint8Array(out.buffer);
+  };
+
+  /** statx(2) with what GETATTR has no room for: the time of birth. */
+  const extended = (request: Request) => {
+    const { get } = kernel.fuse_statx_in;
+    const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
+    const result = inspect(context.node(request), byHandle ? get.fh(request.view, ARGS) : undefined);
+    if (result < 0) return void request.replyError(-result);
+    const { size, set } = kernel.fuse_statx_out;
+    const out = new Uint8Array(size);
+    const view = new DataView(out.buffer);
+    set.attr_valid(view, answers.times.attributes / 1_000_000_000n);
+    set.attr_valid_nsec(view, Number(answers.times.attributes % 1_000_000_000n));
+    out.set(attributes.bytes.subarray(0, size - 32), 32); // struct fuse_statx begins as struct statx does
+    request.replyData(out);
+  };
+
+  const statfs = (request: Request) => {
+    const from = new StatfsBuffer();
+    const result = statfsOf(context.fd(context.node(request)), from);
+    if (result < 0) return void request.replyError(-result);
+    const { size, set } = kernel.fuse_statfs_out;
+    const out = new Uint8Array(size);
+    const view = new DataView(out.buffer);
+    set.blocks(view, from.blocks);
+    set.bfree(view, from.bfree);
+    set.bavail(view, from.bavail);
+    set.files(view, from.files);
+    set.ffree(view, from.ffree);
+    set.bsize(view, from.bsize);
+    set.namelen(view, from.namelen);
+    set.frsize(view, from.frsize);
+    request.replyData(out);
+  };
+
+  const pathOf = (request: Request) => procFdPath(context.fd(context.node(request)));
+
+  const set = (request: Request) => {
+    const { get } = kernel.fuse_setxattr_in;
+    const at = ARGS + kernel.FUSE_COMPAT_SETXATTR_IN_SIZE;
+    const name = request.cname(at);
+    const value = request.message.subarray(at + name.length, at + name.length + get.size(request.view, ARGS));
+    const path = pathOf(request);
+    context.actAs(request);
+    conclude(request, setxattr(path, name, value, get.flags(request.view, ARGS)));
+  };
+
+  /** Value or list: with no room the size alone is asked for. */
+  const bytes = (request: Request, size: number, call: (path: Uint8Array, buffer: Uint8Array) => number) => {
+    const path = pathOf(request);
+    context.actAs(request);
+    const length = call(path, answers.bytes.subarray(0, Math.min(size, answers.bytes.length)));
+    if (length < 0) request.replyError(-length);
+    else if (size === 0) answers.size(request, length);
+    else answers.data(request, length);
+  };
+
+  const get = (request: Request) => {
+    const name = request.cname(ARGS + kernel.fuse_getxattr_in.size);
+    const size = kernel.fuse_getxattr_in.get.size(request.view, ARGS);
+    bytes(request, size, (path, buffer) => getxattr(path, name, buffer));
+  };
+
+  const list = (request: Request) => {
+    bytes(request, kernel.fuse_getxattr_in.get.size(request.view, ARGS), listxattr);
+  };
+
+  const remove = (request: Request) => {
+    const name = request.cname(ARGS);
+    const path = pathOf(request);
+    context.actAs(request);
+    conclude(request, removexattr(path, name));
+  };
+
+  return [
+    [kernel.FUSE_GETATTR, getattr],
+    [kernel.FUSE_SETATTR, setattr],
+    [kernel.FUSE_STATX, extended],
+    [kernel.FUSE_STATFS, statfs],
+    [kernel.FUSE_SETXATTR, set],
+    [kernel.FUSE_GETXATTR, get],
+    [kernel.FUSE_LISTXATTR, list],
+    [kernel.FUSE_REMOVEXATTR, remove],
+  ];
+}
+
+/** truncate(2) by an O_PATH descriptor. */
+function truncate(path: number, size: bigint): number {
+  const fd = reopen(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return fd;
+  const result = ftruncate(fd, size);
+  closeFd(fd);
+  return result;
+}

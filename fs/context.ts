@@ -1,0 +1,72 @@
+/**
+ * What the operations of one mount share, and the steps that most of them begin with.
+ *
+ * @module
+ */
+import { Errno, SysError } from "../ffi/errno.ts";
+import { IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import type { Handler } from "../ffi/fuse/session.ts";
+import { Answers } from "./answers.ts";
+import { Caller } from "./caller.ts";
+import { type Handle, HandleTable } from "./handles.ts";
+import { type Node, NodeTable } from "./nodes.ts";
+
+/** Operations by opcode. */
+export type Operations = readonly (readonly [opcode: number, handler: Handler])[];
+
+/** Where a request's own arguments start in its message. */
+export const ARGS = IN_HEADER_SIZE;
+
+/** The state of one mount's pass-through file system. Single-threaded, on the mount's worker. */
+export class Context {
+  /** What the kernel knows. */
+  readonly nodes: NodeTable;
+  /** What is open. */
+  readonly handles: HandleTable;
+  /** Whom we act as. */
+  readonly caller = new Caller();
+  /** How we answer. */
+  readonly answers = new Answers();
+  /** Attributes of the operation at hand; nothing keeps it. */
+  readonly attributes = new StatxBuffer();
+
+  /** `budget`: how many O_PATH descriptors the node table keeps. */
+  constructor(budget: number) {
+    this.nodes = new NodeTable(budget);
+    this.handles = new HandleTable(this.nodes, this.caller);
+  }
+
+  /** The node that a request is about. @throws {SysError} ESTALE when the kernel names one that it has forgotten. */
+  node(request: Request, nodeid: bigint = request.nodeid): Node {
+    const node = this.nodes.get(nodeid);
+    if (node === undefined) throw new SysError("lookup", Errno.ESTALE);
+    return node;
+  }
+
+  /** An O_PATH descriptor of a node. @throws {SysError} ENOENT, ESTALE, EMFILE and what the backing says. */
+  fd(node: Node): number {
+    const fd = this.nodes.fd(node);
+    if (fd < 0) throw new SysError("openat", -fd);
+    return fd;
+  }
+
+  /** The open handle `fh`. @throws {SysError} EBADF when there is none, ESTALE when the real file system lacks its file. */
+  handle(fh: bigint): Handle {
+    const handle = this.handles.get(fh);
+    if (handle === undefined) throw new SysError("handle", Errno.EBADF);
+    if (handle.fd < 0) throw new SysError("handle", Errno.ESTALE);
+    return handle;
+  }
+
+  /** Takes on the identity of a request's caller. */
+  actAs(request: Request): void {
+    this.caller.become(request.uid, request.gid, request.pid);
+  }
+}
+
+/** Answers success or the errno of a result in the kernel's convention. */
+export function conclude(request: Request, result: number): void {
+  if (result < 0) request.replyError(-result);
+  else request.replyOk();
+}

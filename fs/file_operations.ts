@@ -1,0 +1,172 @@
+/**
+ * Operations on open files: reading, writing, syncing, allocating, and opening and closing them.
+ *
+ * @module
+ */
+import { Errno } from "../ffi/errno.ts";
+import * as kernel from "../ffi/fuse/kernel.ts";
+import type { Request } from "../ffi/fuse/request.ts";
+import {
+  closeFd,
+  copyFileRange,
+  dup,
+  fallocate,
+  fdatasync,
+  fsync,
+  ioctl,
+  lseek,
+  pread,
+  pwrite,
+  reopen,
+} from "../ffi/sys/file.ts";
+import { PollSet } from "../ffi/sys/poll.ts";
+import { ARGS, conclude, type Context, type Operations } from "./context.ts";
+import { backingFlags } from "./handles.ts";
+
+// The ioctls that make sense on another's file, by command: how many bytes go in and come out (linux/fs.h).
+const IOCTLS: ReadonlyMap<number, { readonly input: number; readonly output: number }> = new Map([
+  [0x8008_6601, { input: 0, output: 8 }], // FS_IOC_GETFLAGS
+  [0x4008_6602, { input: 8, output: 0 }], // FS_IOC_SETFLAGS
+  [0x8008_7601, { input: 0, output: 8 }], // FS_IOC_GETVERSION
+  [0x801c_581f, { input: 0, output: 28 }], // FS_IOC_FSGETXATTR
+  [0x401c_5820, { input: 28, output: 0 }], // FS_IOC_FSSETXATTR
+]);
+
+/** Operations on files over a mount's backing. */
+export function fileOperations(context: Context): Operations {
+  const { handles, answers } = context;
+
+  const open = (request: Request) => {
+    const flags = kernel.fuse_open_in.get.flags(request.view, ARGS);
+    const node = context.node(request);
+    const path = context.fd(node);
+    context.actAs(request);
+    const fd = reopen(path, backingFlags(flags));
+    if (fd < 0) return void request.replyError(-fd);
+    const handle = handles.add(node, fd, flags, { uid: request.uid, gid: request.gid });
+    if (answers.opened(request, handle, 0) < 0) handles.remove(handle.fh);
+  };
+
+  const read = (request: Request) => {
+    const { get } = kernel.fuse_read_in;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
+    const length = pread(handle.fd, answers.bytes, size, get.offset(request.view, ARGS));
+    if (length < 0) request.replyError(-length);
+    else answers.data(request, length);
+  };
+
+  const write = (request: Request) => {
+    const { get } = kernel.fuse_write_in;
+    const start = ARGS + kernel.fuse_write_in.size;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const size = get.size(request.view, ARGS);
+    if (start + size > request.length) return void request.replyError(Errno.EINVAL);
+    const flags = get.write_flags(request.view, ARGS);
+    // The kernel leaves clearing set-id bits to us (HANDLE_KILLPRIV_V2); the backing does it for a writer without CAP_FSETID.
+    if (flags & kernel.FUSE_WRITE_KILL_SUIDGID) context.actAs(request);
+    else context.caller.self();
+    const offset = get.offset(request.view, ARGS);
+    const written = pwrite(handle.fd, request.message.subarray(start, start + size), size, offset);
+    if (written < 0) request.replyError(-written);
+    else answers.written(request, written);
+  };
+
+  const flush = (request: Request) => {
+    const handle = handles.get(kernel.fuse_flush_in.get.fh(request.view, ARGS));
+    if (handle === undefined || handle.fd < 0) return void request.replyOk();
+    // close(2) is where a network file system reports what it could not write: closing a duplicate asks for that report.
+    const duplicate = dup(handle.fd);
+    conclude(request, duplicate < 0 ? duplicate : closeFd(duplicate));
+  };
+
+  const release = (request: Request) => {
+    handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
+    request.replyOk();
+  };
+
+  const sync = (request: Request) => {
+    const { get } = kernel.fuse_fsync_in;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const dataOnly = (get.fsync_flags(request.view, ARGS) & kernel.FUSE_FSYNC_FDATASYNC) !== 0;
+    conclude(request, dataOnly ? fdatasync(handle.fd) : fsync(handle.fd));
+  };
+
+  const allocate = (request: Request) => {
+    const { get } = kernel.fuse_fallocate_in;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    context.actAs(request);
+    const mode = get.mode(request.view, ARGS);
+    conclude(
+      request,
+      fallocate(handle.fd, mode, get.offset(request.view, ARGS), get.length(request.view, ARGS)),
+    );
+  };
+
+  const seek = (request: Request) => {
+    const { get } = kernel.fuse_lseek_in;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const offset = lseek(
+      handle.fd,
+      BigInt.asIntN(64, get.offset(request.view, ARGS)),
+      get.whence(request.view, ARGS),
+    );
+    if (offset < 0n) request.replyError(Number(-offset));
+    else answers.offset(request, offset);
+  };
+
+  const copy = (request: Request) => {
+    const { get } = kernel.fuse_copy_file_range_in;
+    const from = context.handle(get.fh_in(request.view, ARGS));
+    const to = context.handle(get.fh_out(request.view, ARGS));
+    context.actAs(request);
+    const offIn = get.off_in(request.view, ARGS);
+    const offOut = get.off_out(request.view, ARGS);
+    const length = get.len(request.view, ARGS);
+    const copied = copyFileRange(from.fd, offIn, to.fd, offOut, length, 0);
+    if (copied < 0) request.replyError(-copied);
+    else answers.written(request, copied);
+  };
+
+  const poll = (request: Request) => {
+    const { get } = kernel.fuse_poll_in;
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const set = new PollSet([{ fd: handle.fd, events: get.events(request.view, ARGS) }]);
+    const ready = set.wait(0);
+    if (ready < 0) request.replyError(-ready);
+    else answers.events(request, set.revents(0));
+  };
+
+  const control = (request: Request) => {
+    const { get, size } = kernel.fuse_ioctl_in;
+    const cmd = get.cmd(request.view, ARGS);
+    const known = IOCTLS.get(cmd);
+    if (known === undefined) return void request.replyError(Errno.ENOTTY);
+    const handle = context.handle(get.fh(request.view, ARGS));
+    const data = new Uint8Array(Math.max(known.input, known.output));
+    data.set(request.message.subarray(ARGS + size, ARGS + size + known.input));
+    context.actAs(request);
+    const result = ioctl(handle.fd, BigInt(cmd), data);
+    if (result < 0) return void request.replyError(-result);
+    const out = kernel.fuse_ioctl_out;
+    const view = new DataView(answers.bytes.buffer);
+    answers.bytes.fill(0, 0, out.size);
+    out.set.result(view, result);
+    answers.bytes.set(data.subarray(0, known.output), out.size);
+    answers.data(request, out.size + Math.min(known.output, get.out_size(request.view, ARGS)));
+  };
+
+  return [
+    [kernel.FUSE_OPEN, open],
+    [kernel.FUSE_READ, read],
+    [kernel.FUSE_WRITE, write],
+    [kernel.FUSE_FLUSH, flush],
+    [kernel.FUSE_RELEASE, release],
+    [kernel.FUSE_FSYNC, sync],
+    [kernel.FUSE_FALLOCATE, allocate],
+    [kernel.FUSE_LSEEK, seek],
+    [kernel.FUSE_COPY_FILE_RANGE, copy],
+    [kernel.FUSE_POLL, poll],
+    [kernel.FUSE_IOCTL, control],
+  ];
+}

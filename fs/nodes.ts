@@ -1,0 +1,366 @@
+/**
+ * The node table: which inode of the backing each nodeid stands for, and by which name it is found again when the backing changes.
+ *
+ * A node is known by its (parent, name). An O_PATH descriptor is opened when an operation needs one and kept up to a budget; a node
+ * whose name is gone (unlinked, or its last known name was) is *pinned*: its descriptor is all that is left of it and stays until the
+ * kernel forgets it. Invariants: a node's descriptor belongs to the current epoch or is -1; `byInode` holds only nodes of the current
+ * epoch; the root is never forgotten.
+ *
+ * @module
+ */
+import { Errno } from "../ffi/errno.ts";
+import { closeFd, openat, statx } from "../ffi/sys/file.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import { cstr } from "../ffi/sys/libc.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_PATH,
+  S_IFDIR,
+  S_IFMT,
+  STATX_BASIC_STATS,
+  STATX_BTIME,
+} from "../ffi/sys/constants.ts";
+
+/** FUSE's key of an inode: what the kernel names in requests. */
+export type NodeId = bigint & { readonly __nodeid: unique symbol };
+
+/** The root's nodeid, FUSE_ROOT_ID. */
+export const ROOT = 1n as NodeId;
+
+/** The empty path, for calls on the descriptor itself. */
+export const EMPTY_PATH: Uint8Array = cstr("");
+
+/** What is asked of statx(2) for attributes. */
+export const ATTRIBUTE_MASK: number = STATX_BASIC_STATS | STATX_BTIME;
+
+/** One inode that the kernel knows. */
+export interface Node {
+  /** The kernel's key. */
+  readonly nodeid: NodeId;
+  /** The directory it was last found in; itself for the root. */
+  parent: Node;
+  /** Its name there, NUL-terminated. */
+  name: Uint8Array;
+  /** How often the kernel was told of it less how often it forgot it. */
+  nlookup: number;
+  /** O_PATH descriptor in the current epoch, or -1. */
+  fd: number;
+  /** Identity in the backing: the inode number, or "major:minor:ino" off the backing's own device; undefined before it was found. */
+  inode: bigint | string | undefined;
+  /** The file type bits (S_IFMT) when last seen. */
+  type: number;
+  /** Its name is gone: only `fd` reaches it. */
+  pinned: boolean;
+  /** How many open handles and children keep it although the kernel may have forgotten it. */
+  users: number;
+  /** Its pages may be in the kernel's cache since the placeholder served it. */
+  opened: boolean;
+}
+
+/** The nodes of one mount. Single-threaded; its calls block as the backing does. */
+export class NodeTable {
+  readonly #byId = new Map<bigint, Node>();
+  readonly #byInode = new Map<bigint | string, Node>();
+  readonly #open = new Set<Node>(); // unpinned nodes with a descriptor, oldest first
+  readonly #unfound = new Map<string, Node>(); // by parent and name: known in an earlier epoch, not found in this one yet
+  readonly #budget: number;
+  readonly #scratch = new StatxBuffer();
+  #next = 2n;
+  #major = -1;
+  #minor = -1;
+
+  /** The root's node. */
+  readonly root: Node;
+
+  /** `budget` is how many O_PATH descriptors are kept beside pinned ones. */
+  constructor(budget: number) {
+    this.#budget = budget;
+    const root = {
+      nodeid: ROOT,
+      name: EMPTY_PATH,
+      nlookup: 1,
+      fd: -1,
+      inode: undefined,
+      type: S_IFDIR,
+      pinned: true,
+      users: 0,
+      opened: false,
+    } as unknown as Node;
+    root.parent = root;
+    this.root = root;
+    this.#byId.set(ROOT, root);
+  }
+
+  /** How many nodes there are, the root included. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** All nodes. */
+  all(): IterableIterator<Node> {
+    return this.#byId.values();
+  }
+
+  /** The node of a nodeid, or undefined: the kernel named one that it has forgotten. */
+  get(nodeid: bigint): Node | undefined {
+    return this.#byId.get(nodeid);
+  }
+
+  /**
+   * Turns to another backing: every descriptor but the carried ones is closed, identities are unlearnt, and nodes are found again by
+   * name when they are needed.
+   *
+   * @param root an O_PATH descriptor of the new backing's root; owned by the table.
+   * @param carried new descriptors of pinned nodes; a pinned node without one has nothing behind it any more.
+   */
+  rebase(root: number, carried: ReadonlyMap<Node, number>): void {
+    for (const node of this.#byId.values()) {
+      if (node.fd >= 0) closeFd(node.fd);
+      node.fd = carried.get(node) ?? -1;
+      node.inode = undefined;
+    }
+    this.#byInode.clear();
+    this.#open.clear();
+    this.#unfound.clear();
+    for (const node of this.#byId.values()) {
+      if (!node.pinned) this.#unfound.set(nameKey(node.parent, node.name), node);
+    }
+    this.root.fd = root;
+    statx(root, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
+    this.#major = this.#scratch.devMajor;
+    this.#minor = this.#scratch.devMinor;
+    this.root.inode = this.#identity(this.#scratch);
+    this.#byInode.set(this.root.inode, this.root);
+  }
+
+  /** Closes every descriptor. */
+  close(): void {
+    for (const node of this.#byId.values()) {
+      if (node.fd >= 0) closeFd(node.fd);
+      node.fd = -1;
+    }
+    this.#open.clear();
+  }
+
+  /**
+   * An O_PATH descriptor of the node, or -errno: ENOENT or ESTALE when it is not there any more. It outlives one later call for another
+   * node, not more, unless the node is pinned.
+   */
+  fd(node: Node): number {
+    if (node.fd >= 0) return node.fd;
+    if (node.pinned) return -Errno.ESTALE;
+    const parent = this.fd(node.parent);
+    if (parent < 0) return parent;
+    const fd = this.#openPath(node.parent, parent, node.name);
+    if (fd < 0) return fd;
+    const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
+    if (found < 0 || !this.#recognise(node, this.#scratch)) {
+      closeFd(fd);
+      return found < 0 ? found : -Errno.ESTALE;
+    }
+    node.fd = fd;
+    this.#open.add(node);
+    if (this.#open.size > this.#budget) this.#evict(this.#open.values().next().value!);
+    return fd;
+  }
+
+  /** Attributes of a node into `out`. Returns 0 or -errno; ESTALE when its name leads elsewhere now. */
+  attributes(node: Node, out: StatxBuffer): number {
+    if (node.fd >= 0) return statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+    if (node.pinned) return -Errno.ESTALE;
+    const parent = this.fd(node.parent);
+    if (parent < 0) return parent;
+    const found = statx(parent, node.name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, out);
+    if (found < 0) return found;
+    return this.#recognise(node, out) ? 0 : -Errno.ESTALE;
+  }
+
+  /**
+   * The node that `name` in `parent` leads to, with its attributes in `out`; one more lookup of the kernel is counted. A hard link
+   * gives the node that is known already.
+   *
+   * @param name NUL-terminated; kept only as a copy.
+   * @returns the node, or -errno.
+   */
+  lookup(parent: Node, name: Uint8Array, out: StatxBuffer): Node | number {
+    const directory = this.fd(parent);
+    if (directory < 0) return directory;
+    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, out);
+    if (found < 0) return found;
+    return this.learn(parent, name, out);
+  }
+
+  /** The same for an inode whose attributes are known already, from readdirplus or after creating it. */
+  learn(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node {
+    const inode = this.#identity(attributes);
+    let node = this.#byInode.get(inode);
+    // Another type under a known number: the old inode is gone, and its number was given away again.
+    if (node !== undefined && node.type !== (attributes.mode & S_IFMT)) node = undefined;
+    node ??= this.#named(parent, name, attributes);
+    if (node === undefined) node = this.#add(parent, name, attributes);
+    else this.#rename(node, parent, name);
+    node.inode = inode;
+    this.#byInode.set(inode, node);
+    node.nlookup++;
+    return node;
+  }
+
+  /** The node of a new inode that has no name (O_TMPFILE), reached by an O_PATH descriptor, which the table takes over. */
+  adopt(parent: Node, fd: number, attributes: StatxBuffer): Node {
+    const node = this.#add(parent, EMPTY_PATH, attributes);
+    node.inode = this.#identity(attributes);
+    node.fd = fd;
+    node.pinned = true;
+    node.nlookup++;
+    this.#byInode.set(node.inode, node);
+    return node;
+  }
+
+  /** The node behind an inode's attributes, when the kernel knows it. */
+  known(attributes: StatxBuffer): Node | undefined {
+    return this.#byInode.get(this.#identity(attributes));
+  }
+
+  /** The node that `name` in `parent` leads to, when the kernel knows it: before the name is taken away. */
+  knownAt(parent: Node, name: Uint8Array): Node | undefined {
+    const directory = this.fd(parent);
+    if (directory < 0) return undefined;
+    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, this.#scratch);
+    return found < 0 ? undefined : this.known(this.#scratch);
+  }
+
+  /** Pins a node whose name is about to go, so that it stays reachable. */
+  pin(node: Node): void {
+    if (node.pinned || this.fd(node) < 0) return;
+    node.pinned = true;
+    this.#open.delete(node);
+  }
+
+  /** A node has this name now, or has it still after all: it is found by it again. */
+  renamed(node: Node, parent: Node, name: Uint8Array): void {
+    this.#rename(node, parent, name);
+  }
+
+  /** The kernel forgot a node `count` times. */
+  forget(nodeid: bigint, count: number): void {
+    const node = this.#byId.get(nodeid);
+    if (node === undefined || node === this.root) return;
+    node.nlookup -= count;
+    this.#drop(node);
+  }
+
+  /** Keeps a node for a handle although the kernel may forget it. */
+  use(node: Node): void {
+    node.users++;
+  }
+
+  /** Ends {@linkcode NodeTable.use}. */
+  unuse(node: Node): void {
+    node.users--;
+    this.#drop(node);
+  }
+
+  /** The path of a node as bytes, for messages; relative to the root, "/" for the root itself. */
+  path(node: Node): Uint8Array {
+    const parts: number[][] = [];
+    for (let at = node; at !== this.root; at = at.parent) parts.unshift([0x2f, ...at.name.subarray(0, -1)]);
+    return parts.length === 0 ? new Uint8Array([0x2f]) : Uint8Array.from(parts.flat());
+  }
+
+  #add(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node {
+    const node: Node = {
+      nodeid: this.#next++ as NodeId,
+      parent,
+      name: name.slice(),
+      nlookup: 0,
+      fd: -1,
+      inode: undefined,
+      type: attributes.mode & S_IFMT,
+      pinned: false,
+      users: 0,
+      opened: false,
+    };
+    parent.users++;
+    this.#byId.set(node.nodeid, node);
+    return node;
+  }
+
+  #drop(node: Node): void {
+    if (node.nlookup > 0 || node.users > 0 || node === this.root || !this.#byId.has(node.nodeid)) return;
+    this.#byId.delete(node.nodeid);
+    if (node.inode !== undefined && this.#byInode.get(node.inode) === node) this.#byInode.delete(node.inode);
+    this.#open.delete(node);
+    if (node.fd >= 0) closeFd(node.fd);
+    node.fd = -1;
+    node.parent.users--;
+    this.#drop(node.parent);
+  }
+
+  #rename(node: Node, parent: Node, name: Uint8Array): void {
+    if (node === this.root) return;
+    if (node.parent !== parent) {
+      const before = node.parent;
+      parent.users++;
+      node.parent = parent;
+      before.users--;
+      this.#drop(before);
+    }
+    if (!equal(node.name, name)) node.name = name.slice();
+    if (!node.pinned) return;
+    node.pinned = false;
+    if (node.fd >= 0) this.#open.add(node);
+  }
+
+  #openPath(directory: Node, fd: number, name: Uint8Array): number {
+    const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    const opened = openat(fd, name, flags, 0);
+    if (opened !== -Errno.EMFILE) return opened;
+    for (const node of this.#open) if (node !== directory) this.#evict(node);
+    return openat(fd, name, flags, 0);
+  }
+
+  #evict(node: Node): void {
+    this.#open.delete(node);
+    closeFd(node.fd);
+    node.fd = -1;
+  }
+
+  /** Whether attributes are this node's. In a new epoch the first thing found under the name is, when its type is the same. */
+  #recognise(node: Node, attributes: StatxBuffer): boolean {
+    const inode = this.#identity(attributes);
+    if (node.inode !== undefined) return node.inode === inode;
+    if ((attributes.mode & S_IFMT) !== node.type) return false;
+    node.inode = inode;
+    if (!this.#byInode.has(inode)) this.#byInode.set(inode, node);
+    return true;
+  }
+
+  /** The node that had this name in the last epoch, when it has not been found since. */
+  #named(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node | undefined {
+    if (this.#unfound.size === 0) return undefined;
+    const key = nameKey(parent, name);
+    const node = this.#unfound.get(key);
+    if (node === undefined) return undefined;
+    this.#unfound.delete(key);
+    const same = node.inode === undefined && !node.pinned && node.parent === parent && equal(node.name, name);
+    return same && node.type === (attributes.mode & S_IFMT) && this.#byId.has(node.nodeid) ? node : undefined;
+  }
+
+  #identity(attributes: StatxBuffer): bigint | string {
+    if (attributes.devMajor === this.#major && attributes.devMinor === this.#minor) return attributes.ino;
+    return `${attributes.devMajor}:${attributes.devMinor}:${attributes.ino}`;
+  }
+}
+
+function nameKey(parent: Node, name: Uint8Array): string {
+  return `${parent.nodeid}/${String.fromCharCode(...name)}`;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,266 @@
+/**
+ * The file system of a stub mount: one pass-through over two backings, behind one gate.
+ *
+ * @module
+ */
+import { Errno, SysError } from "../ffi/errno.ts";
+import * as kernel from "../ffi/fuse/kernel.ts";
+import type { Request } from "../ffi/fuse/request.ts";
+import type { Handler, Handlers, Session } from "../ffi/fuse/session.ts";
+import type { Fd } from "../ffi/sys/fd.ts";
+import { statx } from "../ffi/sys/file.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import { AT_EMPTY_PATH, S_IFREG } from "../ffi/sys/constants.ts";
+import { adopt, type MissingPolicy } from "./adoption.ts";
+import { type CacheTimes, UNCACHED } from "./answers.ts";
+import { attributeOperations } from "./attribute_operations.ts";
+import { ARGS, Context } from "./context.ts";
+import { directoryOperations } from "./directory_operations.ts";
+import { fileOperations } from "./file_operations.ts";
+import { Gate, type Parked } from "./gate.ts";
+import { type BackingKind, type Mode, refusal, verdict } from "./modes.ts";
+import { nameOperations } from "./name_operations.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
+import { type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
+import type { InterruptPolicy } from "./signals.ts";
+
+/** How a stub mount's file system behaves. */
+export interface StubOptions {
+  /** The mode to begin in. */
+  readonly mode: Exclude<Mode, "proxy">;
+  /** How long the kernel may cache once the real file system answers. While the placeholder does, nothing is cached. */
+  readonly times: CacheTimes;
+  /** Which signals end a wait. */
+  readonly interrupts: InterruptPolicy;
+  /** How many O_PATH descriptors the node table keeps. */
+  readonly budget: number;
+  /** The number of waiting requests has changed. Called often. */
+  readonly parkedChanged?: () => void;
+  /** A request failed with something that is no errno: a bug. */
+  readonly fault?: (request: Request, error: unknown) => void;
+}
+
+/** A mode cannot be entered; nothing has changed. */
+export class ModeError extends Error {
+  /** `mode` is the one that was asked for. */
+  constructor(readonly mode: Mode, reason: string) {
+    super(`cannot go to ${mode} mode: ${reason}`);
+    this.name = "ModeError";
+  }
+}
+
+/** What a change of mode did. */
+export interface ModeChange {
+  /** The mode before. */
+  readonly previous: Mode;
+  /** How many requests had waited. */
+  readonly waited: number;
+  /** Paths of open files that the real file system does not have, when that was allowed. */
+  readonly stale: readonly Uint8Array[];
+}
+
+const INVALIDATIONS = 32; // under way at once: each takes a pool thread
+
+/** One stub mount's file system. Single-threaded, on the mount's worker. */
+export class StubFilesystem implements Disposable {
+  readonly #context: Context;
+  readonly #operations: ReadonlyMap<number, Handler>;
+  readonly #gate: Gate;
+  readonly #options: StubOptions;
+  readonly #root = new StatxBuffer();
+  #placeholder: Fd | undefined;
+  #mode: Mode;
+  #dropping = false;
+  #changing = false;
+
+  /** Takes over the placeholder. @param placeholder O_PATH descriptor of its root. */
+  constructor(placeholder: Fd, options: StubOptions) {
+    this.#options = options;
+    this.#mode = options.mode;
+    this.#context = new Context(options.budget);
+    this.#context.nodes.rebase(placeholder.dup().release(), new Map());
+    this.#placeholder = placeholder;
+    statx(placeholder.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);
+    this.#operations = new Map([
+      ...nameOperations(this.#context),
+      ...attributeOperations(this.#context, (root) => this.#root.bytes.set(root.bytes)),
+      ...directoryOperations(this.#context),
+      ...fileOperations(this.#context),
+    ]);
+    this.#gate = new Gate({
+      serve: (request) => this.#serveParked(request),
+      ...(options.parkedChanged && { changed: options.parkedChanged }),
+    }, options.interrupts);
+  }
+
+  /** The mode in force. */
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  /** How many requests wait. */
+  get parkedCount(): number {
+    return this.#gate.size;
+  }
+
+  /** How many nodes the kernel knows, the root included. */
+  get nodeCount(): number {
+    return this.#context.nodes.size;
+  }
+
+  /** How many files and directories are open. */
+  get handleCount(): number {
+    return this.#context.handles.size;
+  }
+
+  /** The requests that wait, oldest first. */
+  parked(): IterableIterator<Parked> {
+    return this.#gate.parked();
+  }
+
+  /** Where a nodeid was last seen, relative to the mount, as bytes; undefined when the kernel has forgotten it. */
+  pathOf(nodeid: bigint): Uint8Array | undefined {
+    const node = this.#context.nodes.get(nodeid);
+    return node === undefined ? undefined : this.#context.nodes.path(node);
+  }
+
+  /** The handlers for a session: each looks at the mode first. */
+  handlers(): Handlers {
+    return new Map([...this.#operations.keys()].map((opcode) => [opcode, (request) => this.#route(request)]));
+  }
+
+  /** What a session is to call when the kernel interrupts a waiting request. */
+  interrupt(request: Request): void {
+    this.#gate.interrupt(request);
+  }
+
+  /**
+   * Makes nodes in the placeholder, all or none.
+   *
+   * @throws {ModeError} once the real file system has been adopted. @throws {PopulateError} naming the entry.
+   */
+  populate(entries: readonly PlaceholderEntry[], parents: boolean): Populated {
+    if (this.#placeholder === undefined) throw new ModeError("restore", refusal("restore", "real")!);
+    this.#context.caller.self();
+    return populate(this.#placeholder.raw, entries, parents);
+  }
+
+  /**
+   * Changes the mode. From `restore` on, every page that came from the placeholder is dropped before anybody can see it again. To
+   * `proxy` for the first time, `real` is adopted. On failure the mode stays, but for restore, which then has become stub.
+   *
+   * @param real the root of the real file system, owned by us from here on, also on failure; ignored when there is one already.
+   * @throws {ModeError}, {AdoptionError}, {SysError}; TypeError while another change is under way.
+   */
+  async setMode(
+    session: Session,
+    mode: Mode,
+    real?: Fd,
+    missing: MissingPolicy = "refuse",
+  ): Promise<ModeChange> {
+    using owned = new DisposableStack();
+    if (real !== undefined) owned.use(real);
+    if (this.#changing) throw new TypeError("a change of mode is under way");
+    const backing: BackingKind = this.#placeholder === undefined || real !== undefined
+      ? "real"
+      : "placeholder";
+    const reason = refusal(
+      mode,
+      mode === "proxy" ? backing : this.#placeholder === undefined ? "real" : "placeholder",
+    );
+    if (reason !== undefined) throw new ModeError(mode, reason);
+    this.#changing = true;
+    try {
+      const previous = this.#mode;
+      if (previous === "restore" && mode !== "restore") await this.#leaveRestore(session);
+      let stale: readonly Uint8Array[] = [];
+      if (mode === "proxy" && this.#placeholder !== undefined) stale = this.#adopt(real!, missing);
+      this.#mode = mode;
+      const waited = mode === "stub" ? 0 : await this.#gate.release();
+      return { previous, waited, stale };
+    } finally {
+      this.#changing = false;
+    }
+  }
+
+  /** Answers everything that waits with an errno. Returns how many there were. */
+  failParked(errno: number): number {
+    return this.#gate.fail(errno);
+  }
+
+  /** Closes everything. The session must have ended. */
+  [Symbol.dispose](): void {
+    this.#gate.close();
+    this.#context.caller.self();
+    this.#context.handles.close();
+    this.#context.nodes.close();
+    this.#placeholder?.close();
+    this.#placeholder = undefined;
+  }
+
+  #route(request: Request): void {
+    switch (verdict(this.#mode, request.opcode, request.nodeid, this.#dropping && isLaundering(request))) {
+      case "serve":
+        return this.#operations.get(request.opcode)!(request);
+      case "park":
+        return this.#gate.park(request);
+      case "acknowledge":
+        return void request.replyOk();
+      case "root-attributes":
+        this.#context.answers.attributes(request, this.#root, UNCACHED);
+    }
+  }
+
+  /** Serves a request that waited; the mode may have changed again since. */
+  #serveParked(request: Request): void {
+    try {
+      this.#route(request);
+    } catch (error) {
+      if (!(error instanceof SysError)) this.#options.fault?.(request, error);
+      if (request.state !== "answered") {
+        request.replyError(error instanceof SysError ? error.errno : Errno.EIO);
+      }
+    }
+  }
+
+  #adopt(real: Fd, missing: MissingPolicy): readonly Uint8Array[] {
+    const stale = adopt(this.#context, real, missing);
+    this.#placeholder!.close();
+    this.#placeholder = undefined;
+    this.#context.answers.times = this.#options.times;
+    return stale.map(({ node }) => this.#context.nodes.path(node));
+  }
+
+  /**
+   * Goes to stub mode and drops what the kernel has cached of the placeholder. Names and attributes were never cached. Pages are
+   * dropped twice: first while requests are served, so that dirty pages are written; then again behind the closed gate, where only
+   * the writing of pages dirtied in between is still served. No page of the placeholder is delivered after that.
+   */
+  async #leaveRestore(session: Session): Promise<void> {
+    await this.#dropPages(session);
+    this.#mode = "stub";
+    this.#dropping = true;
+    try {
+      await this.#dropPages(session);
+    } finally {
+      this.#dropping = false;
+    }
+  }
+
+  async #dropPages(session: Session): Promise<void> {
+    const queue = [...this.#context.nodes.all()].filter((node) => node.type === S_IFREG && node.opened);
+    const drop = async () => {
+      for (let node: Node | undefined; (node = queue.pop()) !== undefined;) {
+        const result = await session.invalidateInode(node.nodeid, 0n, 0n);
+        if (result < 0 && result !== -Errno.ENOENT) throw new SysError("notify_inval_inode", -result);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(INVALIDATIONS, queue.length) }, drop));
+  }
+}
+
+/** Whether a request writes back cached pages. */
+function isLaundering(request: Request): boolean {
+  if (request.opcode !== kernel.FUSE_WRITE) return false;
+  return (kernel.fuse_write_in.get.write_flags(request.view, ARGS) & kernel.FUSE_WRITE_CACHE) !== 0;
+}

@@ -1,0 +1,319 @@
+/**
+ * The worker of one mount: owns its FUSE session and its file system, and does what the main thread asks by messages.
+ *
+ * Messages are handled between drains of the session, so nothing here is ever concurrent with serving a request.
+ *
+ * @module
+ */
+/// <reference lib="deno.worker" />
+import { errnoName, SysError } from "../ffi/errno.ts";
+import { FUSE_HANDLE_KILLPRIV_V2 } from "../ffi/fuse/kernel.ts";
+import { opcodeName } from "../ffi/fuse/opcode_names.ts";
+import { loadFuse } from "../ffi/fuse/library.ts";
+import { type MountIdentity, prepareFuseMount } from "../ffi/fuse/mount.ts";
+import type { Request } from "../ffi/fuse/request.ts";
+import { type ServeEnd, Session } from "../ffi/fuse/session.ts";
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  AT_SYMLINK_NOFOLLOW,
+  MNT_DETACH,
+  STATX_MNT_ID,
+  UMOUNT_NOFOLLOW,
+} from "../ffi/sys/constants.ts";
+import { Fd } from "../ffi/sys/fd.ts";
+import { statx } from "../ffi/sys/file.ts";
+import { check, cstr, pathText } from "../ffi/sys/libc.ts";
+import { umount2 } from "../ffi/sys/mount.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import { umask } from "../ffi/sys/dir.ts";
+import { AdoptionError } from "../fs/adoption.ts";
+import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
+import { ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
+import type {
+  AbortResult,
+  CreateRequest,
+  CreateResult,
+  InspectResult,
+  SetModeRequest,
+  SetModeResult,
+  WorkerCalls,
+  WorkerError,
+  WorkerEvent,
+  WorkerReply,
+  WorkerRequest,
+} from "./worker_messages.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+const NODE_BUDGET = 2048; // O_PATH descriptors kept for each mount
+const PARKED_EVERY_MS = 100;
+
+/** A fault of the caller: a request that does not fit the state of the worker. */
+class Refused extends Error {}
+
+/** The mount while it lives. */
+class Mount {
+  readonly #request: CreateRequest;
+  readonly #filesystem: StubFilesystem;
+  readonly #session: Session;
+  readonly #identity: MountIdentity;
+  #parkedTimer: ReturnType<typeof setTimeout> | undefined;
+  #parkedDirty = false;
+  #attached = true;
+  #abortErrno: number | undefined;
+
+  constructor(request: CreateRequest) {
+    this.#request = request;
+    umask(0); // files get the mode that the caller's umask has left of it, not what is left of that by ours
+    using undo = new DisposableStack();
+    const library = loadFuse();
+    undo.defer(() => library.close());
+    const placeholder = createPlaceholder({
+      ...request.root,
+      ...(request.size !== undefined && { size: request.size }),
+    });
+    const timeout = BigInt(Math.round(request.attrTimeoutMs * 1e6));
+    this.#filesystem = undo.use(
+      new StubFilesystem(placeholder, {
+        mode: request.mode,
+        times: { entry: timeout, attributes: timeout },
+        interrupts: "any",
+        budget: NODE_BUDGET,
+        parkedChanged: () => this.#parkedChanged(),
+        fault: (parked, error) => this.#fault(parked, error),
+      }),
+    );
+    const target = cstr(request.mountpoint);
+    using prepared = prepareFuseMount(target, {
+      source: request.source,
+      subtype: "spfs",
+      dev: request.options.dev,
+      suid: request.options.suid,
+      exec: request.options.exec,
+      readOnly: request.options.readOnly,
+    });
+    this.#session = undo.use(
+      new Session(prepared.device.release(), {
+        library,
+        handlers: this.#filesystem.handlers(),
+        init: { flags: FUSE_HANDLE_KILLPRIV_V2 },
+        hooks: {
+          fault: (failed, error) => this.#fault(failed, error),
+          interrupt: (parked) => this.#filesystem.interrupt(parked),
+        },
+      }),
+    );
+    this.#identity = prepared.attach();
+    undo.move();
+  }
+
+  get identity(): CreateResult {
+    const { mountId, major, minor } = this.#identity;
+    return { mountId, major, minor };
+  }
+
+  /** Serves to the end, then frees everything and says so. */
+  async serve(): Promise<void> {
+    let end: ServeEnd | undefined;
+    let failure: unknown;
+    try {
+      end = await this.#session.serve();
+    } catch (error) {
+      failure = error;
+    }
+    clearTimeout(this.#parkedTimer);
+    if (this.#abortErrno !== undefined) this.#filesystem.failParked(this.#abortErrno);
+    this.#session[Symbol.dispose]();
+    this.#filesystem[Symbol.dispose]();
+    if (end === undefined) {
+      const text = failure instanceof Error ? failure.stack ?? failure.message : String(failure);
+      post({ event: "gone", reason: "error", text });
+    } else post({ event: "gone", reason: end === "unmounted" ? "unmounted" : "aborted" });
+  }
+
+  populate({ entries, parents }: WorkerCalls["populate"]["request"]): WorkerCalls["populate"]["result"] {
+    return this.#filesystem.populate(entries, parents);
+  }
+
+  async setMode({ mode, backingFd }: SetModeRequest): Promise<SetModeResult> {
+    const real = backingFd === undefined ? undefined : Fd.own(backingFd);
+    const { previous, waited, stale } = await this.#filesystem.setMode(this.#session, mode, real);
+    for (const path of stale) {
+      post({ event: "log", level: "warn", text: `${pathText(path)}: not on the real file system` });
+    }
+    return { previous, waited };
+  }
+
+  inspect(requests: number): InspectResult {
+    const filesystem = this.#filesystem;
+    const now = performance.now();
+    const listed: InspectResult["requests"][number][] = [];
+    let oldestMs = 0;
+    for (const { request, since, interrupted } of filesystem.parked()) {
+      if (listed.length === 0 && oldestMs === 0) oldestMs = now - since;
+      if (listed.length >= requests) break;
+      const path = filesystem.pathOf(request.nodeid);
+      listed.push({
+        unique: request.unique,
+        op: opcodeName(request.opcode),
+        pid: request.pid,
+        comm: "",
+        nodeid: request.nodeid,
+        path: path ?? new Uint8Array(0),
+        ageMs: now - since,
+        interrupted,
+      });
+    }
+    return {
+      mode: filesystem.mode,
+      parked: { count: filesystem.parkedCount, oldestMs, byOp: this.#byOperation() },
+      requests: listed,
+      nodes: filesystem.nodeCount,
+      handles: filesystem.handleCount,
+      served: this.#session.served,
+    };
+  }
+
+  abort(errno: number): AbortResult {
+    this.#abortErrno = errno;
+    const answered = this.#filesystem.failParked(errno);
+    try {
+      if (this.#attached) this.#unmount();
+    } finally {
+      this.#session.stop();
+    }
+    return { answered };
+  }
+
+  detach(): Record<string, never> {
+    this.#attached = false;
+    return {};
+  }
+
+  /** Takes the mount off its mountpoint, and nothing else that may lie there. */
+  #unmount(): void {
+    const target = cstr(this.#request.mountpoint);
+    const top = new StatxBuffer();
+    check(
+      statx(AT_FDCWD, target, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, top),
+      "statx",
+      target,
+    );
+    if (top.mntId !== this.#identity.mountId) {
+      const text = `${
+        pathText(target)
+      }: another mount lies there; the stub mount ${this.#identity.mountId} stays`;
+      return post({ event: "log", level: "error", text });
+    }
+    check(umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", target);
+    this.#attached = false;
+  }
+
+  #fault(request: Request, error: unknown): void {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    post({
+      event: "log",
+      level: "error",
+      text: `${opcodeName(request.opcode)}: ${text}`,
+      request: request.unique,
+    });
+  }
+
+  #byOperation(): Record<string, number> {
+    const count: Record<string, number> = {};
+    for (const { request } of this.#filesystem.parked()) {
+      const name = opcodeName(request.opcode);
+      count[name] = (count[name] ?? 0) + 1;
+    }
+    return count;
+  }
+
+  /** The first change is told at once, later ones at most ten times a second, the last one always. */
+  #parkedChanged(): void {
+    this.#parkedDirty = true;
+    if (this.#parkedTimer !== undefined) return;
+    this.#tellParked();
+  }
+
+  #tellParked(): void {
+    this.#parkedTimer = undefined;
+    if (!this.#parkedDirty) return;
+    this.#parkedDirty = false;
+    post({ event: "parked", count: this.#filesystem.parkedCount, byOp: this.#byOperation() });
+    this.#parkedTimer = setTimeout(() => this.#tellParked(), PARKED_EVERY_MS);
+  }
+}
+
+let mount: Mount | undefined;
+
+function created(): Mount {
+  if (mount === undefined) throw new Refused("the worker has no mount");
+  return mount;
+}
+
+async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof WorkerCalls]["result"]> {
+  switch (request.type) {
+    case "create":
+      if (mount !== undefined) throw new Refused("the worker has a mount already");
+      mount = new Mount(request);
+      return mount.identity;
+    case "populate":
+      return created().populate(request);
+    case "setMode":
+      return await created().setMode(request);
+    case "inspect":
+      return created().inspect(request.requests);
+    case "abort":
+      return created().abort(request.errno);
+    case "detach":
+      return created().detach();
+  }
+}
+
+function describe(error: unknown): WorkerError {
+  if (error instanceof PopulateError) {
+    const { index, path, cause } = error;
+    const common = { message: error.message, index, path, rolledBack: true };
+    if (error.conflict || cause === undefined) return { kind: "conflict", ...common };
+    return { kind: "system", ...common, errno: cause.code, syscall: cause.syscall };
+  }
+  if (error instanceof ModeError) return { kind: "wrong_mode", message: error.message, mode: error.mode };
+  if (error instanceof AdoptionError) {
+    const { message, path, cause } = error;
+    return { kind: "system", message, path, errno: cause.code, syscall: cause.syscall, rolledBack: true };
+  }
+  if (error instanceof SysError) {
+    const path = error.path === undefined ? {} : { path: new TextEncoder().encode(error.path) };
+    return {
+      kind: "system",
+      message: error.message,
+      errno: errnoName(error.errno),
+      syscall: error.syscall,
+      ...path,
+    };
+  }
+  const detail = error instanceof Error ? error.stack : undefined;
+  return {
+    kind: "internal",
+    message: error instanceof Error ? error.message : String(error),
+    ...(detail !== undefined && { detail }),
+  };
+}
+
+function post(message: WorkerReply | WorkerEvent): void {
+  self.postMessage(message);
+}
+
+self.onmessage = async ({ data: request }: MessageEvent<WorkerRequest>) => {
+  const first = mount;
+  try {
+    const result = await carryOut(request);
+    post({ seq: request.seq, ok: true, result });
+  } catch (error) {
+    post({ seq: request.seq, ok: false, error: describe(error) });
+  }
+  if (first === undefined && mount !== undefined) void mount.serve();
+};
+
+post({ event: "loaded" });
