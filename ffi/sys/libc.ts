@@ -93,7 +93,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  *
  * @throws {SysError} EINVAL when there is a NUL inside, EILSEQ when a string has a lone surrogate (it has no UTF-8 form).
  */
-export function cstr(text: string | Uint8Array): CString {
+export function cstr(text: string | Uint8Array): Uint8Array<ArrayBuffer> {
   if (typeof text === "string" && !text.isWellFormed()) {
     throw new SysError("cstr", Errno.EILSEQ, { path: text });
   }
