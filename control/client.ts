@@ -25,11 +25,11 @@ export interface ClientOptions {
   /** What the client calls itself in the daemon's log. */
   name: string;
   /** Its version. */
-  version?: string;
+  version?: string | undefined;
   /** What the daemon does when this connection ends. */
-  onEof?: InitializeParams["onEof"];
+  onEof?: InitializeParams["onEof"] | undefined;
   /** The events to be told of; none when absent. */
-  events?: InitializeParams["events"];
+  events?: InitializeParams["events"] | undefined;
   /** Called for every event, in order, before the reply to the request that caused it. Must not throw. */
   onEvent?: (event: WireEvent) => void;
 }
@@ -37,7 +37,7 @@ export interface ClientOptions {
 /** Options of a call. */
 export interface CallOptions {
   /** Sends `cancel` for the request when aborted. The call then settles as the daemon answers it. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 interface Pending {
@@ -58,6 +58,8 @@ export class ControlClient implements Disposable {
   readonly #closed = Promise.withResolvers<void>();
   #failure: ConnectionError | undefined;
   #nextId = 1;
+  /** What the daemon takes in a line; known from its hello. */
+  #maxLineBytes = Infinity;
 
   private constructor(transport: Transport, onEvent: (event: WireEvent) => void) {
     this.#transport = transport;
@@ -82,7 +84,8 @@ export class ControlClient implements Disposable {
         onEof: options.onEof,
         events: options.events,
       });
-      await Promise.all([client.#hello.promise, initialized]);
+      const [hello] = await Promise.all([client.#hello.promise, initialized]);
+      client.#maxLineBytes = hello.limits?.maxLineBytes ?? Infinity;
       return client;
     } catch (error) {
       client.close();
@@ -109,16 +112,24 @@ export class ControlClient implements Disposable {
   call<M extends MethodName>(
     method: M,
     params: WireMethods[M]["params"],
-    options?: CallOptions,
-  ): Promise<WireMethods[M]["result"]>;
-  /** Calls a method that this version of the client may not know. */
-  call(method: string, params: unknown, options?: CallOptions): Promise<unknown>;
-  call(method: string, params: unknown, options: CallOptions = {}): Promise<unknown> {
+    options: CallOptions = {},
+  ): Promise<WireMethods[M]["result"]> {
+    return this.callUntyped(method, params, options) as Promise<WireMethods[M]["result"]>;
+  }
+
+  /** Calls a method that this version of the client need not know, with any parameters; fails as {@linkcode call} does. */
+  callUntyped(method: string, params: unknown, options: CallOptions = {}): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = this.#nextId++;
+    const line = formatLine({ jsonrpc: "2.0", id, method, params });
+    if (line.length > this.#maxLineBytes) {
+      const message =
+        `${method}: the request is longer than the ${this.#maxLineBytes} bytes that the daemon takes`;
+      return Promise.reject(new ControlError("invalid_request", message));
+    }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#pending.set(id, { resolve, reject });
-    this.#output.send(formatLine({ jsonrpc: "2.0", id, method, params }));
+    this.#output.send(line);
     const { signal } = options;
     if (signal === undefined) return promise;
     const cancel = () => void this.call("cancel", { request: id }).catch(() => {});
@@ -164,6 +175,8 @@ export class ControlClient implements Disposable {
       else this.#onEvent({ event: message.method, params } as WireEvent);
       return;
     }
+    // Whatever line that was: its request is never answered.
+    if (message.id === null) throw new TypeError("the daemon could not read a request");
     const pending = this.#pending.get(message.id as RequestId);
     if (pending === undefined) return;
     this.#pending.delete(message.id as RequestId);

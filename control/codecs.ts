@@ -76,6 +76,7 @@ function relativePathFault(path: Uint8Array): string | undefined {
     if (length > nameMax) return `has a component longer than ${nameMax} bytes`;
     start = at + 1;
   }
+  return undefined;
 }
 
 /** Any bytes without NUL, not empty: a mount source or the text of a symlink. */

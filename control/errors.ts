@@ -42,21 +42,21 @@ export type ErrorKind = (typeof errorKinds)[number];
 /** The details of an error, in the wire's form. */
 export interface ErrorData {
   /** The errno's name, when a system call failed. */
-  errno?: string;
+  errno?: string | undefined;
   /** The system call that failed. */
-  syscall?: string;
+  syscall?: string | undefined;
   /** The mount that the error is about. */
-  mount?: string;
+  mount?: string | undefined;
   /** The path that the error is about. */
-  path?: WirePath;
+  path?: WirePath | undefined;
   /** The mode that stood in the way. */
-  mode?: string;
+  mode?: string | undefined;
   /** The entry of `file.create` that failed, from 0. */
-  index?: number;
+  index?: number | undefined;
   /** Whether what the failed request had already done was undone. */
-  rolledBack?: boolean;
+  rolledBack?: boolean | undefined;
   /** More text for people: kernel messages, a helper's stderr, the line of a parse error. */
-  detail?: string;
+  detail?: string | undefined;
 }
 
 /** An error object of a JSON-RPC response. */
@@ -71,6 +71,7 @@ export interface WireError {
 
 /** A request's failure, thrown by the host's methods and by the client. */
 export class ControlError extends Error {
+  /** The error's name. */
   override readonly name = "ControlError";
   /** What went wrong. A client may meet kinds of a newer program, hence string. */
   readonly kind: ErrorKind | (string & Record<never, never>);

@@ -22,6 +22,7 @@ import {
   uint64,
 } from "./codecs.ts";
 import { fileEntry } from "./entries.ts";
+import { errorKinds } from "./errors.ts";
 import { eventNames } from "./events.ts";
 import { limits } from "./limits.ts";
 
@@ -59,7 +60,6 @@ export const retryPolicy = z.strictObject({
   error: "is more than maxMs",
 }));
 
-const noParams = z.strictObject({});
 const selectorWait = z.strictObject({ mount: mountSelector, wait: z._default(z.boolean(), false) });
 const replaceResults = z.object({
   mounts: z.array(z.object({ id: mountId, state: replaceState, attempts: count })),
@@ -204,6 +204,31 @@ export const requestId = z.union([z.string().check(z.maxLength(128)), z.int()], 
   error: "expected a string of at most 128 characters or an integer",
 });
 
+/** The parameters of `hello`. */
+export const hello = z.object({
+  protocol: version,
+  program: z.object({ name: z.string(), version: z.string() }),
+  capabilities: z.record(z.string(), z.union([z.boolean(), z.string(), z.number()])),
+  limits: z.object({ maxLineBytes: count, maxEntriesPerCall: count, maxInFlight: count }),
+});
+
+/** The error of a response. */
+export const errorObject = z.object({
+  code: z.int(),
+  message: z.string(),
+  data: z.object({
+    kind: z.enum(errorKinds),
+    errno: z.optional(errnoName),
+    syscall: z.optional(z.string()),
+    mount: z.optional(z.string()),
+    path: z.optional(reportedPath),
+    mode: z.optional(mountMode),
+    index: z.optional(count),
+    rolledBack: z.optional(z.boolean()),
+    detail: z.optional(z.string()),
+  }),
+});
+
 const cancel = {
   params: z.strictObject({ request: requestId }),
   result: z.object({ cancelled: z.boolean() }),
@@ -211,7 +236,7 @@ const cancel = {
 
 const quit = {
   params: z.strictObject({ force: z._default(z.boolean(), false), errno: z.optional(errnoName) }),
-  result: noParams,
+  result: z.object({}),
 };
 
 /** Every method's parameters and result. */

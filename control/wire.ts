@@ -46,13 +46,13 @@ export interface Hello {
 /** `initialize`: must come first. */
 export interface InitializeParams {
   /** What the client calls itself. */
-  client: { name: string; version?: string };
+  client: { name: string; version?: string | undefined };
   /** The protocol the client speaks; another major than the program's is refused. */
-  protocol: { major: number; minor?: number };
+  protocol: { major: number; minor?: number | undefined };
   /** What follows when the client's input ends: finish what was ordered, or abort every mount. */
-  onEof?: "linger" | "abort";
+  onEof?: "linger" | "abort" | undefined;
   /** The events to send; none when absent. */
-  events?: "all" | EventName[];
+  events?: "all" | EventName[] | undefined;
 }
 
 /** What `initialize` answers. */
@@ -70,15 +70,20 @@ export interface MountCreateParams {
   /** Where: an existing directory, absolute. */
   mountpoint: WirePath;
   /** The mode to begin in; "restore" when absent. */
-  mode?: "restore" | "stub";
+  mode?: "restore" | "stub" | undefined;
   /** The root directory's attributes; 0755 0:0 when absent. */
-  root?: { mode?: WireMode; uid?: number; gid?: number };
+  root?: { mode?: WireMode | undefined; uid?: number | undefined; gid?: number | undefined } | undefined;
   /** The most bytes of the placeholder. */
-  size?: WireInt64;
+  size?: WireInt64 | undefined;
   /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 1000 when absent, 0 asks every time. */
-  attrTimeoutMs?: number;
+  attrTimeoutMs?: number | undefined;
   /** What is allowed on the mount: everything when absent, but `readOnly` false. */
-  options?: { dev?: boolean; suid?: boolean; exec?: boolean; readOnly?: boolean };
+  options?: {
+    dev?: boolean | undefined;
+    suid?: boolean | undefined;
+    exec?: boolean | undefined;
+    readOnly?: boolean | undefined;
+  } | undefined;
 }
 
 /** What `mount.create` answers. */
@@ -102,7 +107,7 @@ export interface WireTime {
   /** Seconds since 1970. */
   sec: WireInt64;
   /** Nanoseconds; 0 when absent. */
-  nsec?: number;
+  nsec?: number | undefined;
 }
 
 /** What every entry but a link may say. */
@@ -110,13 +115,13 @@ export interface EntryBase {
   /** Where, relative to the mount's root. */
   path: WirePath;
   /** The owner; 0 when absent. */
-  uid?: number;
+  uid?: number | undefined;
   /** The group; 0 when absent. */
-  gid?: number;
+  gid?: number | undefined;
   /** When it was last modified; now when absent. */
-  mtime?: WireTime;
+  mtime?: WireTime | undefined;
   /** Extended attributes by name. */
-  xattrs?: Record<string, WireBytes>;
+  xattrs?: Record<string, WireBytes> | undefined;
 }
 
 /** A regular file. */
@@ -124,11 +129,11 @@ export interface FileEntry extends EntryBase {
   /** The type. */
   type: "file";
   /** Permission bits; "0644" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
   /** The size; what `data` lacks is a hole. That of `data`, or 0, when absent. */
-  size?: WireInt64;
+  size?: WireInt64 | undefined;
   /** The content's beginning. */
-  data?: WireBytes;
+  data?: WireBytes | undefined;
 }
 
 /** A directory. */
@@ -136,7 +141,7 @@ export interface DirectoryEntry extends EntryBase {
   /** The type. */
   type: "directory";
   /** Permission bits; "0755" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
 }
 
 /** A symbolic link. */
@@ -152,7 +157,7 @@ export interface FifoEntry extends EntryBase {
   /** The type. */
   type: "fifo";
   /** Permission bits; "0644" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
 }
 
 /** A bound unix socket. */
@@ -160,7 +165,7 @@ export interface SocketEntry extends EntryBase {
   /** The type. */
   type: "socket";
   /** Permission bits; "0644" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
 }
 
 /** A character device. */
@@ -168,7 +173,7 @@ export interface CharEntry extends EntryBase {
   /** The type. */
   type: "char";
   /** Permission bits; "0644" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
   /** The device. */
   rdev: { major: number; minor: number };
 }
@@ -178,7 +183,7 @@ export interface BlockEntry extends EntryBase {
   /** The type. */
   type: "block";
   /** Permission bits; "0644" when absent. */
-  mode?: WireMode;
+  mode?: WireMode | undefined;
   /** The device. */
   rdev: { major: number; minor: number };
 }
@@ -211,7 +216,7 @@ export interface FileCreateParams {
   /** What to make, in order. */
   entries: WireEntry[];
   /** Whether missing parent directories are made (0755 0:0); true when absent. */
-  parents?: boolean;
+  parents?: boolean | undefined;
 }
 
 /** What `file.create` answers. */
@@ -239,15 +244,15 @@ export interface SetModeResult {
 /** How attempts to mount are repeated. */
 export interface RetryParams {
   /** The first pause in milliseconds; 100 when absent. */
-  initialMs?: number;
+  initialMs?: number | undefined;
   /** The longest pause in milliseconds; 10000 when absent. */
-  maxMs?: number;
+  maxMs?: number | undefined;
   /** What each pause is multiplied by; 2 when absent. */
-  factor?: number;
+  factor?: number | undefined;
   /** Give up this many milliseconds after the first attempt; never when absent. */
-  deadlineMs?: number;
+  deadlineMs?: number | undefined;
   /** The errors worth another attempt, by errno name; those of a network or server that is away when absent. */
-  errnos?: string[];
+  errnos?: string[] | undefined;
 }
 
 /** `mount.replace`: mounts the real file system and puts it in the stand-in's place. */
@@ -259,17 +264,17 @@ export interface ReplaceParams {
   /** The file system's type, or "bind". */
   type: string;
   /** Flags of the real mount. */
-  flags?: MountFlag[];
+  flags?: MountFlag[] | undefined;
   /** The file system's own options, separated by commas. */
-  options?: string;
+  options?: string | undefined;
   /** Whether to wait for `mount.release` before the first attempt. */
-  hold?: boolean;
+  hold?: boolean | undefined;
   /** Whether to reply when the replacement is done or has failed, not when it has begun. */
-  wait?: boolean;
+  wait?: boolean | undefined;
   /** How attempts are repeated. */
-  retry?: RetryParams;
+  retry?: RetryParams | undefined;
   /** Whether to use mount(8) helpers such as mount.nfs: where the type has one ("auto", when absent), never or always. */
-  helper?: "auto" | "never" | "always";
+  helper?: "auto" | "never" | "always" | undefined;
 }
 
 /** What `mount.replace` answers. */
@@ -287,7 +292,7 @@ export interface SelectorWaitParams {
   /** A mount's name, or "all". */
   mount: string;
   /** Whether to reply when the replacement is done or has failed, not when it has begun. */
-  wait?: boolean;
+  wait?: boolean | undefined;
 }
 
 /** What `mount.release` and `mount.retry` answer. */
@@ -301,7 +306,7 @@ export interface AbortParams {
   /** A mount's name, or "all". */
   mount: string;
   /** The errno's name; "EIO" when absent. */
-  errno?: string;
+  errno?: string | undefined;
 }
 
 /** What `mount.abort` answers. */
@@ -313,9 +318,9 @@ export interface AbortResult {
 /** `status`. */
 export interface StatusParams {
   /** The mount to tell of; all when absent. */
-  mount?: string;
+  mount?: string | undefined;
   /** How many parked requests to list for each mount; 0 when absent. */
-  requests?: number;
+  requests?: number | undefined;
 }
 
 /** A request that waits. */
@@ -349,9 +354,9 @@ export interface WireReplaceStatus {
   /** Attempts so far. */
   attempts: number;
   /** Why the last attempt failed. */
-  lastError?: { errno?: string; message: string };
+  lastError?: { errno?: string | undefined; message: string } | undefined;
   /** Milliseconds to the next attempt. */
-  nextRetryMs?: number;
+  nextRetryMs?: number | undefined;
 }
 
 /** How a mount is. */
@@ -369,13 +374,13 @@ export interface WireMountStatus {
   /** What waits: how many, the oldest one's age in milliseconds, and how many by operation. */
   parked: { count: number; oldestMs: number; byOp: Record<string, number> };
   /** The oldest waiting requests, where `requests` asked for them. */
-  requests?: WireParkedRequest[];
+  requests?: WireParkedRequest[] | undefined;
   /** Nodes that the kernel knows of. */
   nodes: number;
   /** Open files and directories. */
   handles: number;
   /** The replacement, where one was ordered. */
-  replace?: WireReplaceStatus;
+  replace?: WireReplaceStatus | undefined;
   /** Requests answered so far. */
   served: { count: number };
 }
@@ -409,9 +414,9 @@ export interface CancelResult {
 /** `quit`. */
 export interface QuitParams {
   /** Whether to end although mounts exist. */
-  force?: boolean;
+  force?: boolean | undefined;
   /** What parked requests are answered with, by errno name. */
-  errno?: string;
+  errno?: string | undefined;
 }
 
 /** Every method's parameters and result. */
@@ -450,7 +455,7 @@ export interface EventError {
   /** What happened. */
   message: string;
   /** The errno's name, when a system call failed. */
-  errno?: ErrorData["errno"];
+  errno?: ErrorData["errno"] | undefined;
 }
 
 /** Every event's parameters, without `seq` and `monotonicMs`. */
@@ -462,11 +467,16 @@ export interface WireEvents {
   /** How many requests of a mount are parked now. */
   "request.parked": { mount: string; count: number; byOp: Record<string, number> };
   /** An attempt to mount ended: with `error` it failed, with `nextRetryMs` another follows. */
-  "mount.attempt": { mount: string; attempt: number; error?: EventError; nextRetryMs?: number };
+  "mount.attempt": {
+    mount: string;
+    attempt: number;
+    error?: EventError | undefined;
+    nextRetryMs?: number | undefined;
+  };
   /** A replacement reached a step. */
   "replace.progress": { mount: string; step: string };
   /** A replacement ended. */
-  "replace.done": { mount: string; ok: boolean; error?: EventError };
+  "replace.done": { mount: string; ok: boolean; error?: EventError | undefined };
   /** A mount broke. */
   "mount.lost": { mount: string; reason: string };
   /** A mount ended as ordered, and its name is free. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, ConnectionError, ControlClient } from "../../control/client.ts";
 import { ControlError } from "../../control/errors.ts";
+import { limits } from "../../control/limits.ts";
 import { ControlServer } from "../../control/server.ts";
 import type { WireEvent } from "../../control/wire.ts";
 import { emptyStatus, fakeHost, heldSetMode } from "./support/fake_host.ts";
@@ -76,6 +77,30 @@ Deno.test("client: what is no spfs is refused", async () => {
     far.endOutput();
     await refused;
   }
+});
+
+Deno.test("client: a request that the daemon could not take in a line is refused before it is sent", async () => {
+  const server = new ControlServer(fakeHost({ status: emptyStatus }));
+  using client = await ControlClient.over(served(server), { name: "test" });
+  const data = { b64: "A".repeat(limits.maxLineBytes) };
+  const call = () => client.call("file.create", { mount: "a", entries: [{ type: "file", path: "a", data }] });
+  assertEquals((await assertRejects(call, ControlError)).kind, "invalid_request");
+  assertEquals((await client.call("status", {})).mounts, []);
+});
+
+Deno.test("client: an error for no request in particular ends the conversation, so nobody waits for ever", async () => {
+  const [near, far] = pair();
+  const server = new ControlServer(fakeHost({ status: () => new Promise(() => {}) }));
+  const broken = {
+    ...near,
+    write: (bytes: Uint8Array) =>
+      near.write(
+        new TextDecoder().decode(bytes).includes("status") ? new TextEncoder().encode("what?\n") : bytes,
+      ),
+  };
+  void server.serve(far, { label: "test" });
+  using client = await ControlClient.over(broken, { name: "test" });
+  await assertRejects(() => client.call("status", {}), ConnectionError);
 });
 
 Deno.test("client: another major version is refused with its kind", async () => {

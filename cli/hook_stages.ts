@@ -1,0 +1,10 @@
+/** The stages of CRIU's action script that `criu-hook` does something at; at every other it succeeds at once. */
+export const hookStages = ["post-restore", "pre-resume", "post-resume"] as const;
+
+/** A stage that `criu-hook` does something at. */
+export type HookStage = (typeof hookStages)[number];
+
+/** Whether CRTOOLS_SCRIPT_ACTION names such a stage. */
+export function isHookStage(action: string | undefined): action is HookStage {
+  return (hookStages as readonly (string | undefined)[]).includes(action);
+}

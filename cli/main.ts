@@ -1,0 +1,47 @@
+/**
+ * The command line from arguments to exit code. Loads the program of commands only when one is needed.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../control/client.ts";
+import { ControlError } from "../control/errors.ts";
+import { exitCodes } from "../host/exit_codes.ts";
+import { isHookStage } from "./hook_stages.ts";
+import type { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage.ts";
+
+/** Runs a command and returns its exit code. Never rejects for what a user or a daemon can cause. */
+export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
+  // CRIU runs its action script at every stage; most of them must cost nothing.
+  if (
+    args[0] === "criu-hook" && !args.includes("--help") && !isHookStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))
+  ) {
+    return exitCodes.ok;
+  }
+  try {
+    const { runProgram } = await import("./program.ts");
+    return await runProgram(args, terminal);
+  } catch (error) {
+    return report(error, terminal);
+  }
+}
+
+function report(error: unknown, terminal: Terminal): number {
+  if (error instanceof UsageError) {
+    terminal.err(`spfs: usage: ${error.message}\n`);
+    return exitCodes.usage;
+  }
+  if (error instanceof ConnectionError) {
+    terminal.err(`spfs: unreachable: ${error.message}\n`);
+    return exitCodes.unreachable;
+  }
+  if (error instanceof ControlError) {
+    terminal.err(`spfs: ${error.kind}: ${error.message}\n`);
+    if (error.data.detail !== undefined) {
+      terminal.err(error.data.detail.replace(/^/gm, "  ").trimEnd() + "\n");
+    }
+    return exitCodes.failed;
+  }
+  throw error;
+}

@@ -1,0 +1,60 @@
+import { resolve } from "@std/path";
+import type { MountCreateParams } from "../control/wire.ts";
+import { type SocketOptions, withClient } from "./session.ts";
+import type { Terminal } from "./terminal.ts";
+import { pathText } from "./text.ts";
+
+/** The options of `spfs mount`. */
+export interface MountCommandOptions extends SocketOptions {
+  /** Whether to print JSON. */
+  json?: boolean;
+  /** The mode to begin in. */
+  mode?: MountCreateParams["mode"];
+  /** The root directory's permission bits, octal. */
+  rootMode?: string;
+  /** The root directory's owner. */
+  rootUid?: number;
+  /** The root directory's group. */
+  rootGid?: number;
+  /** The most bytes of the placeholder, decimal. */
+  size?: string;
+  /** How long the kernel may keep attributes in proxy mode, in milliseconds. */
+  attrTimeout?: number;
+  /** False: device nodes do not work. */
+  dev: boolean;
+  /** False: set-id bits do not work. */
+  suid: boolean;
+  /** False: nothing can be executed. */
+  exec: boolean;
+  /** Nothing can be written through the mount. */
+  readOnly?: boolean;
+}
+
+/** `spfs mount`: makes a stand-in mount. A relative mountpoint is taken from the working directory. */
+export async function mount(
+  id: string,
+  mountpoint: string,
+  options: MountCommandOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const params: MountCreateParams = {
+    id,
+    mountpoint: absolute(mountpoint),
+    mode: options.mode,
+    root: { mode: options.rootMode, uid: options.rootUid, gid: options.rootGid },
+    size: options.size,
+    attrTimeoutMs: options.attrTimeout,
+    options: { dev: options.dev, suid: options.suid, exec: options.exec, readOnly: options.readOnly },
+  };
+  const result = await withClient(options, terminal, (client) => client.call("mount.create", params));
+  if (options.json === true) return terminal.out(JSON.stringify(result) + "\n");
+  const there = result.createdNow ? "" : " (was there)";
+  terminal.out(
+    `${result.id}: ${pathText(result.mountpoint)} in ${result.mode} mode, device ${result.device}${there}\n`,
+  );
+}
+
+/** A path as the daemon needs it: what is absolute stays as it is, so that the working directory is not looked at. */
+export function absolute(path: string): string {
+  return path.startsWith("/") ? path : resolve(path);
+}

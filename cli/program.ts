@@ -1,0 +1,232 @@
+/**
+ * The commands, their arguments and options. What a command does is loaded when it is run.
+ *
+ * @module
+ */
+
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { version } from "../control/version.ts";
+import { exitCodes } from "../host/exit_codes.ts";
+import type { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage.ts";
+
+const exitCodeHelp = `
+Exit codes:
+  0  done
+  1  failed: the daemon answered with an error
+  2  the command line is wrong
+  3  the daemon cannot be reached
+  4  check found something degraded or missing
+
+The socket is --socket, else $SPFS_SOCKET, else $SPFS_RUNTIME_DIR/control.sock, else /run/spfs/control.sock.
+`;
+
+/** Runs the command that the arguments name; returns its exit code and rejects with what it failed with. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = exitCodes.ok;
+  const program = new Command("spfs")
+    .description("Stands in for a file system that a CRIU restore needs before it can be mounted.")
+    .version(version)
+    .addHelpText("after", exitCodeHelp)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      // Reported below, in one way with all other usage errors.
+      outputError: () => {},
+    });
+  addDaemonCommands(program, terminal, (result) => code = result);
+  addMountCommands(program, terminal);
+  addReplaceCommands(program, terminal);
+  addInspectionCommands(program, terminal, (result) => code = result);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return exitCodes.ok;
+    // Without a command commander has printed the help.
+    if (error.code === "commander.help") return exitCodes.usage;
+    throw new UsageError(`${error.message.replace(/^error: /, "")} (spfs --help tells more)`);
+  }
+  return code;
+}
+
+/** A command that talks to a daemon. */
+function client(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).option("--socket <path>", "the daemon's socket");
+}
+
+function addDaemonCommands(program: Command, terminal: Terminal, setCode: (code: number) => void): void {
+  program.command("serve")
+    .description("run the daemon: the control protocol on stdin and stdout, and on a socket if one is named")
+    .option("--socket <path>", "listen on a unix socket, too (default: $SPFS_SOCKET, else none)")
+    .addOption(
+      new Option("--on-eof <what>", "what follows when stdin ends").choices(["linger", "abort"]).default(
+        "linger",
+      ),
+    )
+    .option("--log <file>", "append the log to a file instead of stderr")
+    .addOption(
+      new Option("--log-level <level>", "what is logged").choices(["error", "warn", "info", "debug"]).default(
+        "info",
+      ),
+    )
+    .action(async (options) => {
+      const { serve } = await import("../host/serve.ts");
+      setCode(
+        await serve({ ...options, socket: options.socket ?? (terminal.env("SPFS_SOCKET") || undefined) }),
+      );
+    });
+  client(
+    program,
+    "call <method> [json]",
+    'call a method with JSON parameters ("-": from stdin), print its result',
+  )
+    .action(async (method, json, options) => {
+      const { call } = await import("./control_commands.ts");
+      await call(method, json, options, terminal);
+    });
+  client(program, "quit", "end the daemon")
+    .option("--force", "also while mounts exist: what waits is answered with an error")
+    .option("--errno <name>", "what waiting requests are answered with")
+    .action(async (options) => {
+      const { quit } = await import("./control_commands.ts");
+      await quit(options, terminal);
+    });
+  client(program, "criu-hook", "CRIU's action script: keeps the mounts in step with the restore")
+    .option("--timeout <ms>", "how long the daemon has to answer", milliseconds, 30_000)
+    .action(async (options) => {
+      const { criuHook } = await import("./criu_hook.ts");
+      setCode(await criuHook(options, terminal));
+    });
+}
+
+function addMountCommands(program: Command, terminal: Terminal): void {
+  client(program, "mount <id> <mountpoint>", "make a stand-in mount")
+    .addOption(
+      new Option("--mode <mode>", "the mode to begin in (default: restore)").choices(["restore", "stub"]),
+    )
+    .option("--root-mode <octal>", "the root directory's permission bits (default: 0755)")
+    .option("--root-uid <uid>", "its owner (default: 0)", integer)
+    .option("--root-gid <gid>", "its group (default: 0)", integer)
+    .option("--size <bytes>", "the most that the placeholder may hold (default: half of memory)")
+    .option(
+      "--attr-timeout <ms>",
+      "how long attributes may be kept in proxy mode (default: 1000)",
+      milliseconds,
+    )
+    .option("--no-dev", "device nodes do not work")
+    .option("--no-suid", "set-id bits do not work")
+    .option("--no-exec", "nothing can be executed")
+    .option("--read-only", "nothing can be written")
+    .option("--json", "print JSON")
+    .action(async (id, mountpoint, options) => {
+      const { mount } = await import("./mount.ts");
+      await mount(id, mountpoint, options, terminal);
+    });
+  client(program, "create <id>", "make files in a mount's placeholder, from JSON entries")
+    .option("--file <file>", 'a JSON array of entries or one entry a line; "-": stdin', "-")
+    .option("--no-parents", "do not make missing parent directories")
+    .option("--json", "print JSON")
+    .action(async (id, options) => {
+      const { create } = await import("./create.ts");
+      await create(id, options, terminal);
+    });
+  client(program, "mode [id] <mode>", "change what a mount does: restore, stub or proxy")
+    .usage("[options] <id|--all> <mode>")
+    .option("--all", "every mount")
+    .option("--json", "print JSON")
+    .action(async (id, mode, options) => {
+      const { mode: setMode } = await import("./control_commands.ts");
+      await setMode([id, mode], options, terminal);
+    });
+  client(program, "abort [id]", "answer what waits with an error")
+    .option("--all", "every mount")
+    .option("--errno <name>", "the error (default: EIO)")
+    .option("--json", "print JSON")
+    .action(async (id, options) => {
+      const { abort } = await import("./control_commands.ts");
+      await abort(id, options, terminal);
+    });
+}
+
+function addReplaceCommands(program: Command, terminal: Terminal): void {
+  client(program, "replace <id>", "mount the real file system and put it in the stand-in's place")
+    .requiredOption("--source <source>", "the device, export or, for type bind, directory")
+    .requiredOption("--type <type>", 'the file system type, or "bind"')
+    .option("--flags <list>", "ro,nosuid,nodev,noexec,noatime,nodiratime,relatime,strictatime", list)
+    .option("--options <list>", "the file system's own options, separated by commas")
+    .option("--hold", "wait for spfs release")
+    .option("--wait", "wait for the end, and tell of every step")
+    .addOption(
+      new Option("--helper <when>", "use mount(8) helpers such as mount.nfs (default: auto)")
+        .choices(["auto", "never", "always"]),
+    )
+    .option("--retry-initial <ms>", "the first pause between attempts (default: 100)", milliseconds)
+    .option("--retry-max <ms>", "the longest pause (default: 10000)", milliseconds)
+    .option("--retry-factor <n>", "what each pause is multiplied by (default: 2)", milliseconds)
+    .option("--retry-deadline <ms>", "when to give up (default: never)", milliseconds)
+    .option("--retry-errnos <list>", "the errors worth another attempt", list)
+    .option("--json", "print JSON")
+    .action(async (id, options) => {
+      const { replace } = await import("./replace.ts");
+      await replace(id, options, terminal);
+    });
+  for (
+    const [name, method, description] of [
+      ["release", "mount.release", "let a held replacement begin"],
+      ["retry", "mount.retry", "attempt a replacement again, now"],
+    ] as const
+  ) {
+    client(program, `${name} [id]`, description)
+      .option("--all", "every mount")
+      .option("--wait", "wait for the end, and tell of every step")
+      .option("--json", "print JSON")
+      .action(async (id, options) => {
+        const { resume } = await import("./replace.ts");
+        await resume(method, id, options, terminal);
+      });
+  }
+}
+
+function addInspectionCommands(program: Command, terminal: Terminal, setCode: (code: number) => void): void {
+  client(program, "status [id]", "tell how the daemon and its mounts are, and who waits for what")
+    .option("--requests <n>", "list this many waiting requests for each mount", integer)
+    .option("--json", "print JSON")
+    .action(async (id, options) => {
+      const { status } = await import("./status.ts");
+      await status(id, options, terminal);
+    });
+  program.command("schema")
+    .description("print the control protocol as JSON Schema")
+    .action(async () => {
+      const { schemaText } = await import("../control/schema.ts");
+      terminal.out(schemaText());
+    });
+  program.command("check")
+    .description("tell what this machine has of what spfs needs")
+    .option("--repair", "first take away the mounts of daemons that died")
+    .option("--json", "print JSON")
+    .action(async (options) => {
+      const { check } = await import("./check.ts");
+      setCode(await check(options, terminal));
+    });
+}
+
+function number(text: string, valid: (value: number) => boolean, kind: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !valid(value)) throw new InvalidArgumentError(`Not ${kind}.`);
+  return value;
+}
+
+function integer(text: string): number {
+  return number(text, (value) => Number.isSafeInteger(value) && value >= 0, "a whole number, zero or more");
+}
+
+function milliseconds(text: string): number {
+  return number(text, (value) => Number.isFinite(value) && value >= 0, "a number, zero or more");
+}
+
+function list(text: string): string[] {
+  return text.split(",").filter((item) => item !== "");
+}
