@@ -132,7 +132,7 @@ function addMountCommands(program: Command, terminal: Terminal): void {
       const { create } = await import("./create.ts");
       await create(id, options, terminal);
     });
-  client(program, "mode [id] <mode>", "change what a mount does: restore, stub or proxy")
+  client(program, "mode <id> [mode]", "change what a mount does: restore, stub or proxy")
     .usage("[options] <id|--all> <mode>")
     .option("--all", "every mount")
     .option("--json", "print JSON")
