@@ -7,41 +7,10 @@
  * @module
  */
 
-const symbols = {
-  fuse_pkgversion: { parameters: [], result: "pointer" },
-  fuse_session_new: {
-    parameters: ["buffer", "buffer", "usize", "pointer"],
-    result: "pointer",
-    optional: true,
-  },
-  fuse_session_new_versioned: {
-    parameters: ["buffer", "buffer", "usize", "buffer", "pointer"],
-    result: "pointer",
-    optional: true,
-  },
-  fuse_session_mount: { parameters: ["pointer", "buffer"], result: "i32" },
-  fuse_session_destroy: { parameters: ["pointer"], result: "void" },
-  fuse_session_receive_buf: { parameters: ["pointer", "buffer"], result: "i32" },
-  fuse_session_process_buf: { parameters: ["pointer", "buffer"], result: "void" },
-  fuse_reply_err: { parameters: ["usize", "i32"], result: "i32" },
-  fuse_reply_none: { parameters: ["usize"], result: "void" },
-  fuse_reply_buf: { parameters: ["usize", "buffer", "usize"], result: "i32" },
-  notify_inval_inode: {
-    name: "fuse_lowlevel_notify_inval_inode",
-    parameters: ["pointer", "u64", "i64", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  notify_inval_entry: {
-    name: "fuse_lowlevel_notify_inval_entry",
-    parameters: ["pointer", "u64", "buffer", "usize"],
-    result: "i32",
-    nonblocking: true,
-  },
-} as const satisfies Deno.ForeignLibraryInterface;
+import { chooseAbi, type LibfuseAbi, libfuseSymbols } from "./abi.ts";
 
 /** The bound functions, as in `fuse_lowlevel.h`; requests are passed as their address. */
-export type FuseSymbols = Deno.StaticForeignLibraryInterface<typeof symbols>;
+export type FuseSymbols = Deno.StaticForeignLibraryInterface<typeof libfuseSymbols>;
 
 /** A version of libfuse, as `fuse_pkgversion()` says it. */
 export interface FuseVersion {
@@ -72,6 +41,8 @@ export interface FuseLibrary extends Disposable {
   readonly name: string;
   /** Its version. */
   readonly version: FuseVersion;
+  /** Its binary interface. */
+  readonly abi: LibfuseAbi;
   /** Its functions. */
   readonly symbols: FuseSymbols;
   /** Closes the library; every session must have been disposed before. */
@@ -101,22 +72,26 @@ export function parseFuseVersion(text: string): FuseVersion {
 export function loadFuse(names: readonly string[] = FUSE_SONAMES): FuseLibrary {
   const tried: string[] = [];
   for (const name of names) {
-    let library: Deno.DynamicLibrary<typeof symbols>;
+    let library: Deno.DynamicLibrary<typeof libfuseSymbols>;
     try {
-      library = Deno.dlopen(name, symbols);
+      library = Deno.dlopen(name, libfuseSymbols);
     } catch (error) {
       tried.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
       continue;
     }
     const text = new Deno.UnsafePointerView(library.symbols.fuse_pkgversion()!).getCString();
-    const version = parseFuseVersion(text);
-    if (version.major !== 3 || version.minor < 10) {
+    let version: FuseVersion;
+    let abi: LibfuseAbi;
+    try {
+      version = parseFuseVersion(text);
+      abi = chooseAbi(version);
+    } catch (error) {
       library.close();
-      tried.push(`${name}: version ${text}`);
+      tried.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
       continue;
     }
     const close = () => library.close();
-    return { name, version, symbols: library.symbols, close, [Symbol.dispose]: close };
+    return { name, version, abi, symbols: library.symbols, close, [Symbol.dispose]: close };
   }
   throw new FuseLibraryError(tried);
 }

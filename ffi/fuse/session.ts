@@ -13,7 +13,7 @@ import { addressOf, check, cstr } from "../sys/libc.ts";
 import { closeFd, write } from "../sys/file.ts";
 import { eventfd, PollSet } from "../sys/poll.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN } from "../sys/constants.ts";
-import { LOWLEVEL_OPS, OP_SIZE } from "./abi.ts";
+import { fuse_args, fuse_buf, libfuse_version, lowlevelOps } from "./abi.ts";
 import { type NegotiatedInit, negotiateInit, type WantedInit } from "./init.ts";
 import * as kernel from "./kernel.ts";
 import type { FuseLibrary } from "./library.ts";
@@ -73,7 +73,7 @@ export class Session implements Disposable {
   readonly #pinned: ArrayBufferView[] = [];
   readonly #receive = new Uint8Array(RECEIVE_SIZE);
   readonly #receiveView = new DataView(this.#receive.buffer);
-  readonly #fuseBuf = new Uint8Array(48); // struct fuse_buf, the larger of both sonames
+  readonly #fuseBuf = new Uint8Array(fuse_buf.size);
   readonly #fuseBufView = new DataView(this.#fuseBuf.buffer);
   readonly #outstanding = new Map<bigint, Request>();
   readonly #viaLibfuse: ReplyChannel;
@@ -112,9 +112,9 @@ export class Session implements Disposable {
     });
     this.#session = session;
     const view = this.#fuseBufView;
-    view.setBigUint64(0, BigInt(RECEIVE_SIZE), true);
-    view.setBigUint64(16, addressOf(this.#receive), true);
-    view.setBigUint64(40, BigInt(RECEIVE_SIZE), true);
+    fuse_buf.set.size(view, BigInt(RECEIVE_SIZE));
+    fuse_buf.set.mem(view, addressOf(this.#receive));
+    fuse_buf.set.mem_size(view, BigInt(RECEIVE_SIZE));
     const { init, descriptor } = negotiateInit(
       device,
       this.#receive,
@@ -208,39 +208,33 @@ export class Session implements Disposable {
   }
 
   #create(handlers: Handlers): Deno.PointerObject {
-    const ops = new BigUint64Array(OP_SIZE / 8);
+    const { symbols, abi } = this.#library;
+    const ops = new BigUint64Array(abi.opSize / 8);
     const handle = new Deno.UnsafeCallback(
       { parameters: ["usize"], result: "void" },
       (request) => this.#dispatch(request as bigint),
     );
     this.#callbacks.push(handle as unknown as Deno.UnsafeCallback);
     const address = BigInt(Deno.UnsafePointer.value(handle.pointer));
-    for (const [opcode, index] of LOWLEVEL_OPS) {
+    for (const [opcode, index] of lowlevelOps(abi.opSize)) {
       if (!handlers.has(opcode)) continue;
       ops[index] = address;
       this.#dispatched.add(opcode);
     }
     const name = cstr("fuse");
     const argv = new BigUint64Array([addressOf(name), 0n]);
-    const args = new Uint8Array(24); // struct fuse_args
-    const argsView = new DataView(args.buffer);
-    argsView.setInt32(0, 1, true);
-    argsView.setBigUint64(8, addressOf(new Uint8Array(argv.buffer)), true);
+    const args = new Uint8Array(fuse_args.size);
+    fuse_args.set.argc(new DataView(args.buffer), 1);
+    fuse_args.set.argv(new DataView(args.buffer), addressOf(new Uint8Array(argv.buffer)));
     const opsBytes = new Uint8Array(ops.buffer);
-    this.#pinned.push(opsBytes, name, argv, args);
-    const { symbols, version } = this.#library;
-    let session: Deno.PointerValue;
-    if (symbols.fuse_session_new_versioned) {
-      const libfuseVersion = new Uint8Array(
-        new Uint32Array([version.major, version.minor, version.patch, 0]).buffer,
-      );
-      this.#pinned.push(libfuseVersion);
-      session = symbols.fuse_session_new_versioned(args, opsBytes, BigInt(OP_SIZE), libfuseVersion, null);
-    } else if (symbols.fuse_session_new) {
-      session = symbols.fuse_session_new(args, opsBytes, BigInt(OP_SIZE), null);
-    } else {
-      throw new SysError("fuse_session_new", Errno.ENOSYS, { path: this.#library.name });
-    }
+    const version = new Uint8Array(libfuse_version.size);
+    libfuse_version.set.major(new DataView(version.buffer), 3);
+    libfuse_version.set.minor(new DataView(version.buffer), 17); // the interface that we were written for
+    this.#pinned.push(opsBytes, name, argv, args, version);
+    const size = BigInt(abi.opSize);
+    const session = abi.sessionNew === "fuse_session_new_versioned"
+      ? symbols.fuse_session_new_versioned!(args, opsBytes, size, version, null)
+      : symbols.fuse_session_new!(args, opsBytes, size, null);
     if (session === null) {
       handle.close();
       throw new SysError("fuse_session_new", Errno.EINVAL, { path: this.#library.name });
@@ -287,9 +281,9 @@ export class Session implements Disposable {
   }
 
   #process(length: number): void {
-    this.#fuseBufView.setBigUint64(0, BigInt(length), true);
+    fuse_buf.set.size(this.#fuseBufView, BigInt(length));
     this.#library.symbols.fuse_session_process_buf(this.#session, this.#fuseBuf);
-    this.#fuseBufView.setBigUint64(0, BigInt(RECEIVE_SIZE), true);
+    fuse_buf.set.size(this.#fuseBufView, BigInt(RECEIVE_SIZE));
   }
 
   /** libfuse calls back here from within process_buf. Nothing may be thrown into C. */
