@@ -43,5 +43,10 @@ function report(error: unknown, terminal: Terminal): number {
     }
     return exitCodes.failed;
   }
+  // Of the operating system: stdout on a full disk, a log file that cannot be opened.
+  if (error instanceof Error && "code" in error) {
+    terminal.err(`spfs: system: ${error.message}\n`);
+    return exitCodes.failed;
+  }
   throw error;
 }
