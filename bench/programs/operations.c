@@ -1,0 +1,133 @@
+/*
+ * Times file system operations in a directory.
+ *
+ * operations DIR SECONDS NAME...   prints one JSON object: microseconds per operation by name (MiB/s for read1m and write1m).
+ * Each operation works on files that this program makes in DIR and removes again.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MIB = 1 << 20, FILE_MIB = 64 };
+
+static char buffer[MIB] __attribute__((aligned(4096)));
+static int data;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void fail(const char *what) {
+  fprintf(stderr, "operations: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static void op_stat(long n) {
+  struct stat s;
+  (void)n;
+  if (stat("data", &s)) fail("stat");
+}
+
+static void op_open(long n) {
+  int fd = open("data", O_RDONLY);
+  (void)n;
+  if (fd < 0) fail("open");
+  close(fd);
+}
+
+static void op_create(long n) {
+  char name[32];
+  snprintf(name, sizeof name, "c%ld", n);
+  int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0644);
+  if (fd < 0) fail("create");
+  close(fd);
+}
+
+static void op_unlink(long n) {
+  char name[32];
+  snprintf(name, sizeof name, "c%ld", n);
+  if (unlink(name)) fail("unlink");
+}
+
+/* Pages are dropped before each read, so that every read asks the file system. */
+static void op_read4k(long n) {
+  off_t at = (n * 7919 % (FILE_MIB * 256)) * 4096;
+  posix_fadvise(data, at, 4096, POSIX_FADV_DONTNEED);
+  if (pread(data, buffer, 4096, at) != 4096) fail("read4k");
+}
+
+static void op_write4k(long n) {
+  if (pwrite(data, buffer, 4096, (n * 7919 % (FILE_MIB * 256)) * 4096) != 4096) fail("write4k");
+}
+
+static void op_read1m(long n) {
+  off_t at = (n % FILE_MIB) * (off_t)MIB;
+  posix_fadvise(data, at, MIB, POSIX_FADV_DONTNEED);
+  if (pread(data, buffer, MIB, at) != MIB) fail("read1m");
+}
+
+static void op_write1m(long n) {
+  if (pwrite(data, buffer, MIB, (n % FILE_MIB) * (off_t)MIB) != MIB) fail("write1m");
+}
+
+static const struct {
+  const char *name;
+  void (*run)(long);
+} operations[] = {
+  {"stat", op_stat},       {"open", op_open},         {"create", op_create}, {"unlink", op_unlink},
+  {"read4k", op_read4k},   {"write4k", op_write4k},   {"read1m", op_read1m}, {"write1m", op_write1m},
+};
+
+/* Runs for `seconds`, or `limit` times when that is not 0; returns how often. */
+static long repeat(void (*run)(long), double seconds, long limit, double *took) {
+  double start = now();
+  long n = 0;
+  do {
+    for (int i = 0; i < 16 && (limit == 0 || n < limit); i++) run(n++);
+    *took = now() - start;
+  } while (limit == 0 ? *took < seconds : n < limit);
+  return n;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 4) {
+    fprintf(stderr, "usage: operations DIR SECONDS NAME...\n");
+    return 2;
+  }
+  if (chdir(argv[1])) fail(argv[1]);
+  double seconds = atof(argv[2]);
+  data = open("data", O_RDWR | O_CREAT | O_TRUNC, 0644);
+  if (data < 0) fail("data");
+  memset(buffer, 'x', sizeof buffer);
+  for (int i = 0; i < FILE_MIB; i++)
+    if (write(data, buffer, MIB) != MIB) fail("data");
+  fsync(data);
+  long created = 0;
+  printf("{");
+  for (int a = 3; a < argc; a++) {
+    size_t k = 0;
+    while (k < sizeof operations / sizeof *operations && strcmp(operations[k].name, argv[a])) k++;
+    if (k == sizeof operations / sizeof *operations) {
+      fprintf(stderr, "operations: no operation %s\n", argv[a]);
+      return 2;
+    }
+    double took;
+    /* unlink removes exactly what create made: it comes right after it. */
+    long n = repeat(operations[k].run, seconds, operations[k].run == op_unlink ? created : 0, &took);
+    if (operations[k].run == op_create) created = n;
+    int large = operations[k].run == op_read1m || operations[k].run == op_write1m;
+    printf("%s\"%s\":%.3f", a > 3 ? "," : "", argv[a], large ? n / took : took / n * 1e6);
+  }
+  printf("}\n");
+  close(data);
+  unlink("data");
+  return 0;
+}
