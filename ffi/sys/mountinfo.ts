@@ -121,8 +121,8 @@ function octal(field: Uint8Array, at: number): number {
 }
 
 /**
- * The mounts of the calling thread's namespace (or of another process), in the kernel's order, mounts of the same path in the order they
- * were stacked. Does not touch any of the mounts.
+ * The mounts of the calling thread's namespace (or of another process), in the kernel's order. Of several mounts at one path that order
+ * does not tell which is on top: the one that is no other's parent there. Does not touch any of the mounts.
  *
  * @throws {SysError} ENOENT or ESRCH when there is no such process, EACCES, EPERM when it may not be looked at, EINVAL for a zombie.
  */
