@@ -22,7 +22,9 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     terminal.out(JSON.stringify({ lines, repairs }) + "\n");
   } else {
     for (const { kind, path, error } of repairs) {
-      terminal.out(`${kind} ${printable(path)}: ${error === undefined ? "removed" : `not removed: ${error}`}\n`);
+      terminal.out(
+        `${kind} ${printable(path)}: ${error === undefined ? "removed" : `not removed: ${error}`}\n`,
+      );
     }
     const rows = lines.map(({ name, state, detail, costs }) => [
       name,

@@ -1,5 +1,5 @@
 /**
- * The command line from arguments to exit code. Loads the program of commands only when one is needed.
+ * The command line from arguments to exit code. Loads the program of commands only where it is needed.
  *
  * @module
  */
@@ -7,19 +7,15 @@
 import { ConnectionError } from "../control/client.ts";
 import { ControlError } from "../control/errors.ts";
 import { exitCodes } from "../host/exit_codes.ts";
-import { isHookStage } from "./hook_stages.ts";
+import { runQuick } from "./quick.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 /** Runs a command and returns its exit code. Never rejects for what a user or a daemon can cause. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
-  // CRIU runs its action script at every stage; most of them must cost nothing.
-  if (
-    args[0] === "criu-hook" && !args.includes("--help") && !isHookStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))
-  ) {
-    return exitCodes.ok;
-  }
   try {
+    const quick = await runQuick(args, terminal);
+    if (quick !== undefined) return quick;
     const { runProgram } = await import("./program.ts");
     return await runProgram(args, terminal);
   } catch (error) {

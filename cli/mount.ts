@@ -1,4 +1,3 @@
-import { resolve } from "@std/path";
 import type { MountCreateParams } from "../control/wire.ts";
 import { type SocketOptions, withClient } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
@@ -54,7 +53,7 @@ export async function mount(
   );
 }
 
-/** A path as the daemon needs it: what is absolute stays as it is, so that the working directory is not looked at. */
+/** A path as the daemon needs it: absolute. What is so already stays as it is, and the working directory is not looked at. */
 export function absolute(path: string): string {
-  return path.startsWith("/") ? path : resolve(path);
+  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }

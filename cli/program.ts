@@ -7,6 +7,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../control/version.ts";
 import { exitCodes } from "../host/exit_codes.ts";
+import { hookTimeoutMs } from "./quick.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
@@ -94,7 +95,7 @@ function addDaemonCommands(program: Command, terminal: Terminal, setCode: (code:
       await quit(options, terminal);
     });
   client(program, "criu-hook", "CRIU's action script: keeps the mounts in step with the restore")
-    .option("--timeout <ms>", "how long the daemon has to answer", milliseconds, 30_000)
+    .option("--timeout <ms>", "how long the daemon has to answer", milliseconds, hookTimeoutMs)
     .action(async (options) => {
       const { criuHook } = await import("./criu_hook.ts");
       setCode(await criuHook(options, terminal));

@@ -14,13 +14,13 @@ import { UsageError } from "./usage.ts";
 /** The options of every command that talks to a daemon. */
 export interface SocketOptions {
   /** The socket's path, where the user gave one. */
-  socket?: string;
+  socket?: string | undefined;
 }
 
 /** The options of commands that name one mount or all. */
 export interface SelectorOptions extends SocketOptions {
   /** Whether every mount is meant. */
-  all?: boolean;
+  all?: boolean | undefined;
 }
 
 /** Where the daemon's socket is, or would be. */

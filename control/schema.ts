@@ -1,5 +1,6 @@
 /**
- * The protocol as JSON Schema, generated from the schemas that validate it. As a program, prints it: what `docs/schema.json` holds.
+ * The protocol as JSON Schema, generated from the schemas that validate it. `spfs schema` prints it, and
+ * `docs/schema.json` holds it.
  *
  * @module
  */
@@ -67,5 +68,3 @@ export function protocolSchema(): Json {
 export function schemaText(): string {
   return JSON.stringify(protocolSchema(), null, 2) + "\n";
 }
-
-if (import.meta.main) await new Blob([schemaText()]).stream().pipeTo(Deno.stdout.writable);

@@ -31,9 +31,10 @@ async function closure(path: string): Promise<Set<string>> {
   return seen;
 }
 
-Deno.test("cli: CRIU's idle stages load no package at all", async () => {
-  const loaded = await closure("main.ts");
-  assertEquals([...loaded].filter((name) => !name.endsWith(".ts")), []);
+Deno.test("cli: call and criu-hook load no package at all", async () => {
+  for (const path of ["main.ts", "cli/control_commands.ts", "cli/criu_hook.ts"]) {
+    assertEquals([...await closure(path)].filter((name) => !name.endsWith(".ts")), []);
+  }
 });
 
 Deno.test("cli: commands that talk to a daemon load neither schemas nor anything native", async () => {

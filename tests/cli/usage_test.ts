@@ -19,6 +19,12 @@ const wrong: [string[], string][] = [
   [["mode", "--all"], "missing required argument"],
   [["mode", "stub"], "give a mount's id and a mode, or --all and a mode"],
   [["mode", "--all", "a", "stub"], "give a mount's id or --all, not both"],
+  [["call"], "missing required argument 'method'"],
+  [["call", "status", "{}", "{}"], "too many arguments"],
+  [["call", "status", "--colour"], "unknown option '--colour'"],
+  [["call", "status", "--socket"], "option '--socket <path>' argument missing"],
+  [["criu-hook", "--timeout", "soon"], "argument 'soon' is invalid"],
+  [["criu-hook", "now"], "too many arguments"],
   [["call", "status", "{"], "the parameters are not JSON"],
   [["create", "a", "--file", "/nonexistent/entries"], "/nonexistent/entries: "],
   [["serve", "--on-eof", "panic"], "argument 'panic' is invalid"],
@@ -38,6 +44,8 @@ Deno.test("cli: --help and --version go to stdout and exit 0", async () => {
   assertEquals([help.code, help.err], [0, ""]);
   for (const text of ["criu-hook", "Exit codes:", "$SPFS_SOCKET"]) assert(help.out.includes(text), text);
   assertEquals(await run(["--version"]), { code: 0, out: `${version}\n`, err: "" });
+  assert((await run(["call", "--help"])).out.includes("--socket <path>"));
+  assert((await run(["criu-hook", "--help"])).out.includes("--timeout <ms>"));
   assert((await run(["replace", "--help"])).out.includes("--retry-deadline <ms>"));
 });
 
@@ -63,6 +71,12 @@ Deno.test("cli: a daemon that is not there exits 3 and names the socket", async 
     env: { SPFS_SOCKET: "/nonexistent/s" },
   });
   assert(named.err.includes("/nonexistent/named"));
+  for (
+    const args of [["--socket", "/nonexistent/c", "status"], ["status", "{}", "--socket=/nonexistent/c"]]
+  ) {
+    const { code, err } = await run(["call", ...args]);
+    assertEquals([code, err.startsWith("spfs: unreachable: cannot reach /nonexistent/c: ")], [3, true]);
+  }
 });
 
 Deno.test("cli: the version is deno.json's", async () => {

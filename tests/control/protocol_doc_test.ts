@@ -78,5 +78,7 @@ Deno.test("docs/protocol.md: every method, event and error kind has its place", 
   for (const method of Object.keys(methods)) assert(shown.includes(`"method":"${method}"`), method);
   const told = exchanges.flat().filter((line) => line.startsWith("S: ")).join("\n");
   for (const event of eventNames) assert(told.includes(`"method":"${event}"`), event);
-  for (const name of [...errorKinds, ...eventNames]) assert(new RegExp(`^\\| \`${name}\` +\\| `, "m").test(text), name);
+  for (const name of [...errorKinds, ...eventNames]) {
+    assert(new RegExp(`^\\| \`${name}\` +\\| `, "m").test(text), name);
+  }
 });

@@ -6,7 +6,7 @@ import { protocolSchema, schemaText } from "../../control/schema.ts";
 // deno-lint-ignore no-explicit-any
 const schema = protocolSchema() as any;
 
-Deno.test("schema: docs/schema.json is up to date (deno run control/schema.ts > docs/schema.json)", async () => {
+Deno.test("schema: docs/schema.json is up to date (spfs schema > docs/schema.json)", async () => {
   const file = new URL("../../docs/schema.json", import.meta.url);
   assertEquals(await Deno.readTextFile(file), schemaText());
 });
