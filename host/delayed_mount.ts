@@ -17,6 +17,7 @@
 import { ControlError } from "../control/errors.ts";
 import type { ReplaceState } from "../control/protocol.ts";
 import { type BackoffPolicy, pauseAfter } from "./backoff.ts";
+import { asControlError } from "./control_errors.ts";
 
 /** A step that a replacement reports. */
 export type ReplaceStep =
@@ -287,10 +288,4 @@ function deadlineError(attempts: number, elapsedMs: number, last: ControlError):
   const tries = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
   const text = `gave up after ${tries} in ${Math.round(elapsedMs)} ms: ${last.message}`;
   return new ControlError("deadline", text, last.data);
-}
-
-function asControlError(thrown: unknown): ControlError {
-  if (thrown instanceof ControlError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new ControlError("internal", message, {}, { cause: thrown });
 }

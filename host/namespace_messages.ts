@@ -5,7 +5,9 @@
  */
 
 import type { FileSystemSpec } from "./detached_mount.ts";
+import type { Unmounted } from "./forced_unmount.ts";
 import type { Swap, SwapMethod } from "./mount_swap.ts";
+import type { Repair } from "./dead_mounts.ts";
 import type { WorkerError } from "./worker_messages.ts";
 
 /** Where private areas are made. */
@@ -30,6 +32,10 @@ export interface NamespaceJobs {
   closeArea: { job: { readonly path: string }; result: undefined };
   /** Puts a detached mount in a stub's place. The descriptor stays the caller's. */
   swap: { job: Swap; result: SwapMethod };
+  /** Aborts a FUSE connection whose server does not answer, and takes its mounts away. */
+  forceUnmount: { job: { readonly major: number; readonly minor: number }; result: readonly Unmounted[] };
+  /** Takes the mounts of dead daemons away. */
+  unmountDead: { job: Record<string, never>; result: readonly Repair[] };
   /** Closes a descriptor, which may unmount what it is of, and may block for that. */
   close: { job: { readonly fd: number }; result: undefined };
 }

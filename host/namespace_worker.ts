@@ -11,6 +11,8 @@ import { ControlError } from "../control/errors.ts";
 import { SysError } from "../ffi/errno.ts";
 import { closeFd } from "../ffi/sys/file.ts";
 import { copyFromArea, mountDetached } from "./detached_mount.ts";
+import { unmountDead } from "./dead_mounts.ts";
+import { forceUnmount } from "./forced_unmount.ts";
 import { swapMounts } from "./mount_swap.ts";
 import { checkMountpoint } from "./mountpoint_check.ts";
 import type { NamespaceJob, NamespaceJobs, NamespaceReply, NamespaceRequest } from "./namespace_messages.ts";
@@ -35,6 +37,8 @@ const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => Na
     closeArea(path);
   },
   swap: swapMounts,
+  forceUnmount: ({ major, minor }) => forceUnmount(major, minor),
+  unmountDead,
   close({ fd }) {
     closeFd(fd);
   },

@@ -1,0 +1,30 @@
+/**
+ * What the parts of the daemon's main thread share.
+ *
+ * @module
+ */
+
+import type { Emit } from "../control/events.ts";
+import type { Log } from "./log.ts";
+import type { RunJob } from "./namespace_jobs.ts";
+import type { AreaPlace } from "./namespace_messages.ts";
+
+/** What the parts of the daemon's main thread share. */
+export interface DaemonContext {
+  /** The source of its mounts. */
+  readonly ownerTag: string;
+  /** The log. */
+  readonly log: Log;
+  /** Runs a job on a namespace worker. */
+  readonly run: RunJob;
+  /** Starts a mount worker. */
+  readonly startMountWorker: () => Worker;
+  /** Tells clients of an event. */
+  readonly emit: Emit;
+  /**
+   * Where private areas may be made; makes the directory when it is first asked.
+   *
+   * @throws {ControlError} kind `system` when that cannot be
+   */
+  areas(): AreaPlace;
+}

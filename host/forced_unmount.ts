@@ -1,0 +1,96 @@
+/**
+ * Taking FUSE mounts away whose server is gone or does not answer.
+ *
+ * Synchronous; runs on a namespace worker (a mountpoint may lie inside another mount that does not answer).
+ *
+ * @module
+ */
+
+import { Errno, SysError } from "../ffi/errno.ts";
+import {
+  AT_FDCWD,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MNT_DETACH,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+} from "../ffi/sys/constants.ts";
+import { Fd } from "../ffi/sys/fd.ts";
+import { openat, procFdPath, write } from "../ffi/sys/file.ts";
+import { check, cstr, pathText } from "../ffi/sys/libc.ts";
+import { fsconfigCreate, fsmount, fsopen, umount2 } from "../ffi/sys/mount.ts";
+import { type MountinfoEntry, readMountinfo } from "../ffi/sys/mountinfo.ts";
+import { mountIdOf } from "./detached_mount.ts";
+
+/** What became of a mount that was to be taken away. */
+export interface Unmounted {
+  /** Where it was. */
+  readonly mountpoint: Uint8Array;
+  /** What its source said: an owner tag. */
+  readonly source: string;
+  /** Why it is still there; absent when it is not. */
+  readonly error?: string;
+}
+
+/**
+ * Aborts a FUSE connection: every process that waits for its server gets ECONNABORTED, from then on ENOTCONN.
+ *
+ * @param minor the minor device number of the mount
+ * @returns false when there is no such connection (any more)
+ * @throws {SysError} EPERM, EACCES: not ours and no CAP_SYS_ADMIN; ENODEV: no fusectl in the kernel
+ */
+export function abortConnection(minor: number): boolean {
+  using control = openControl();
+  const opened = openat(control.raw, cstr(`${minor}/abort`), O_WRONLY | O_CLOEXEC);
+  if (opened === -Errno.ENOENT) return false;
+  using abort = Fd.own(check(opened, "openat", `/sys/fs/fuse/connections/${minor}/abort`));
+  check(write(abort.raw, new Uint8Array([0x31])), "write");
+  return true;
+}
+
+/** The root of fusectl, mounted nowhere, so that it does not matter whether the machine has it at /sys/fs/fuse/connections. */
+function openControl(): Fd {
+  using context = Fd.own(check(fsopen(cstr("fusectl"), FSOPEN_CLOEXEC), "fsopen", "fusectl"));
+  check(fsconfigCreate(context.raw), "fsconfig", "fusectl");
+  return Fd.own(check(fsmount(context.raw, FSMOUNT_CLOEXEC, 0), "fsmount", "fusectl"));
+}
+
+/**
+ * Takes every mount of a superblock away, after aborting its connection.
+ *
+ * @param major the major device number
+ * @param minor the minor device number
+ */
+export function forceUnmount(major: number, minor: number): Unmounted[] {
+  const isOurs = (entry: MountinfoEntry) =>
+    entry.major === major && entry.minor === minor && entry.fstype === "fuse.spfs";
+  abortConnection(minor);
+  return unmountAll(isOurs);
+}
+
+/** Takes all mounts away that a predicate accepts, the last mounted first, lazily where they are in use. */
+export function unmountAll(accept: (entry: MountinfoEntry) => boolean): Unmounted[] {
+  return readMountinfo().filter(accept).reverse().map((entry) => {
+    const told = { mountpoint: entry.mountpoint, source: pathText(entry.source) };
+    try {
+      unmountEntry(entry);
+      return told;
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      return { ...told, error: error.message };
+    }
+  });
+}
+
+/** Takes one mount away, and never another one that lies on it. */
+function unmountEntry(entry: MountinfoEntry): void {
+  const opened = openat(AT_FDCWD, cstr(entry.mountpoint), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  using top = Fd.own(check(opened, "openat", entry.mountpoint));
+  if (mountIdOf(top.raw) === BigInt(entry.id)) {
+    check(umount2(procFdPath(top.raw), MNT_DETACH), "umount2", entry.mountpoint);
+  } else if (readMountinfo().some(({ id }) => id === entry.id)) {
+    throw new SysError("umount2", Errno.EBUSY, { path: pathText(entry.mountpoint) });
+  }
+}

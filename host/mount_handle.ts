@@ -1,0 +1,119 @@
+/**
+ * The main thread's side of a mount worker: sends requests, matches the replies, passes events on, and notices when the worker breaks.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import { fromWorker } from "./control_errors.ts";
+import type {
+  GoneEvent,
+  LogEvent,
+  ParkedEvent,
+  WorkerCall,
+  WorkerCalls,
+  WorkerMessage,
+} from "./worker_messages.ts";
+
+/** What a mount's worker tells unasked. None of these may throw. */
+export interface MountHandleEvents {
+  /** How many requests are parked. */
+  parked(event: ParkedEvent): void;
+  /** The session is over and everything of it is freed. */
+  gone(event: GoneEvent): void;
+  /** A line for the log. */
+  log(event: LogEvent): void;
+  /** The worker broke; its mount may be left, with a connection that nobody answers. */
+  lost(reason: string): void;
+}
+
+interface Pending {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: ControlError) => void;
+}
+
+/** A mount worker. */
+export class MountHandle {
+  readonly #id: string;
+  readonly #worker: Worker;
+  readonly #events: MountHandleEvents;
+  readonly #pending = new Map<number, Pending>();
+  #seq = 0;
+  #over: ControlError | undefined;
+
+  /**
+   * Takes a worker over.
+   *
+   * @param id the mount's name, for errors
+   */
+  constructor(id: string, worker: Worker, events: MountHandleEvents) {
+    this.#id = id;
+    this.#worker = worker;
+    this.#events = events;
+    worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#receive(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#lose(`its worker failed: ${event.message}`);
+    };
+    worker.onmessageerror = () => this.#lose("its worker sent what cannot be read");
+  }
+
+  /**
+   * Asks the worker. Rejects with what it answers, or with kind `mount_lost` when it ends first.
+   *
+   * @throws {ControlError} through the promise
+   */
+  call<C extends WorkerCall>(
+    type: C,
+    request: Omit<WorkerCalls[C]["request"], "type">,
+  ): Promise<WorkerCalls[C]["result"]> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    const seq = ++this.#seq;
+    const { promise, resolve, reject } = Promise.withResolvers<WorkerCalls[C]["result"]>();
+    this.#pending.set(seq, { resolve, reject });
+    this.#worker.postMessage({ ...request, type, seq });
+    return promise;
+  }
+
+  /**
+   * Ends the worker, wherever it is; calls that wait are rejected with this reason. For a worker whose session is over, or that has
+   * been given up: one that serves is asked to `abort` first.
+   */
+  end(reason: string): void {
+    this.#close(reason);
+    this.#worker.terminate();
+  }
+
+  #receive(message: WorkerMessage): void {
+    if ("event" in message) {
+      switch (message.event) {
+        case "loaded":
+          return;
+        case "parked":
+          return this.#events.parked(message);
+        case "log":
+          return this.#events.log(message);
+        case "gone":
+          // Nothing follows it; who still waits for an answer waits in vain.
+          this.#close(message.text ?? `its session is over (${message.reason})`);
+          return this.#events.gone(message);
+      }
+    }
+    const pending = this.#pending.get(message.seq);
+    this.#pending.delete(message.seq);
+    if (message.ok) pending?.resolve(message.result as never);
+    else pending?.reject(fromWorker(message.error, this.#id));
+  }
+
+  #lose(reason: string): void {
+    if (this.#over !== undefined) return;
+    this.#close(reason);
+    this.#events.lost(reason);
+  }
+
+  #close(reason: string): void {
+    this.#over ??= new ControlError("mount_lost", `mount ${this.#id}: ${reason}`, { mount: this.#id });
+    for (const { reject } of this.#pending.values()) reject(this.#over);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * The effects of a replacement: where the state machine of delayed_mount.ts meets workers, mount helpers and events.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import type { Params } from "../control/protocol.ts";
+import { Errno, SysError } from "../ffi/errno.ts";
+import { closeFd, dup } from "../ffi/sys/file.ts";
+import { pathText } from "../ffi/sys/libc.ts";
+import { readMountinfo } from "../ffi/sys/mountinfo.ts";
+import type { DaemonContext } from "./daemon_context.ts";
+import { DelayedMount, type DelayedMountEffects, type DelayedMountObserver } from "./delayed_mount.ts";
+import type { ManagedMount } from "./managed_mount.ts";
+import { findHelper, mountByHelper, type MountHelper, mountProgram } from "./mount_helper.ts";
+import { sortOptions } from "./mount_options.ts";
+import { transientErrnos } from "./retry_errnos.ts";
+import { pause } from "./time_limit.ts";
+
+type ReplaceParams = Params<"mount.replace">;
+
+/** Whether a type is a copy of a directory that can be seen already. */
+function isBind(type: string): boolean {
+  return type === "bind" || type === "rbind";
+}
+
+/**
+ * Checks what the schema cannot: that options can be sorted, errnos exist, and a bind source is an absolute path.
+ *
+ * @throws {ControlError} kind `invalid_params`
+ */
+export function checkReplaceParams(params: ReplaceParams): void {
+  const refuse = (message: string) => {
+    throw new ControlError("invalid_params", message, { mount: params.mount });
+  };
+  try {
+    sortOptions(params.flags, params.options);
+  } catch (error) {
+    refuse(`options: ${(error as Error).message}`);
+  }
+  const unknown = params.retry.errnos?.find((name) => !Object.hasOwn(Errno, name));
+  if (unknown !== undefined) refuse(`retry.errnos: there is no errno ${unknown}`);
+  if (isBind(params.type) && params.source[0] !== 0x2f) refuse("source: must begin with / for a bind mount");
+}
+
+/** Makes a replacement of a mount, in the state `held`. The parameters have been checked. */
+export function createReplacement(
+  params: ReplaceParams,
+  mount: ManagedMount,
+  context: DaemonContext,
+  committing: () => void,
+): DelayedMount {
+  const { retry } = params;
+  return new DelayedMount(effects(params, mount, context), observer(mount, context, committing), {
+    initialMs: retry.initialMs,
+    maxMs: retry.maxMs,
+    factor: retry.factor,
+    ...(retry.deadlineMs !== undefined && { deadlineMs: retry.deadlineMs }),
+    errnos: retry.errnos === undefined ? transientErrnos : new Set(retry.errnos),
+  });
+}
+
+function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonContext): DelayedMountEffects {
+  const { run } = context;
+  const sorted = sortOptions(params.flags, params.options);
+  const discard = (fd: number) => {
+    run("close", { fd }).catch((error) => {
+      context.log.write("error", `closing a mount: ${error.message}`, { mount: mount.id });
+    });
+  };
+  return {
+    async attempt(signal) {
+      const { type, source } = params;
+      const helper = await helperOf(params);
+      signal.throwIfAborted();
+      if (helper !== undefined) {
+        const text = utf8(source);
+        const request = { helper, source: text, options: sorted.text, place: context.areas() };
+        return await mountByHelper(request, run, signal);
+      }
+      const { attributes, parameters } = sorted;
+      return await run("mount", { type, source, attributes, parameters }, { signal, late: discard });
+    },
+    async proxy(mountFd) {
+      const backingFd = dup(mountFd);
+      if (backingFd < 0) throw new SysError("fcntl", -backingFd);
+      const { previous, waited } = await mount.handle.call("setMode", { mode: "proxy", backingFd });
+      mount.setMode("proxy");
+      context.emit("mode.changed", { mount: mount.id, mode: "proxy", previous, waited });
+    },
+    async commit(mountFd) {
+      const { path: mountpoint, identity: { major, minor } } = mount;
+      let method: string;
+      try {
+        method = await run("swap", { mountFd, mountpoint, stub: { major, minor }, ...context.areas() });
+      } catch (error) {
+        // The stub may have been put back by a copy, which has another id.
+        const entry = readMountinfo().find((entry) => entry.major === major && entry.minor === minor);
+        if (entry !== undefined) mount.identity = { ...mount.identity, mountId: BigInt(entry.id) };
+        throw error;
+      }
+      mount.replaced = true;
+      // Attached by now, so that this unmounts nothing.
+      closeFd(mountFd);
+      if (method !== "beneath") {
+        const text = `replaced by way of "${method}": the bare mountpoint could be seen for a moment`;
+        context.log.write("warn", text, { mount: mount.id });
+      }
+      // Fails when nobody used the stub: its session is over then, and nothing is left to be told.
+      await mount.handle.call("detach", {}).catch(() => {});
+    },
+    discard,
+    now: () => performance.now(),
+    sleep: pause,
+  };
+}
+
+async function helperOf({ type, helper }: ReplaceParams): Promise<MountHelper | undefined> {
+  if (helper === "never" || isBind(type)) return undefined;
+  return await findHelper(type) ?? (helper === "always" ? mountProgram(type) : undefined);
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const message = `the source ${pathText(bytes)} is not UTF-8, which a mount helper needs`;
+    throw new ControlError("system", message, { errno: "EILSEQ" });
+  }
+}
+
+function observer(mount: ManagedMount, context: DaemonContext, committing: () => void): DelayedMountObserver {
+  const subject = { mount: mount.id };
+  return {
+    step(step) {
+      context.log.write("info", `replacement: ${step}`, subject);
+      context.emit("replace.progress", { mount: mount.id, step });
+    },
+    attempted(attempt, error, nextRetryMs) {
+      if (error !== undefined) {
+        const next = nextRetryMs === undefined ? "" : `, next in ${Math.round(nextRetryMs)} ms`;
+        const detail = error.data.detail === undefined ? "" : ` [${error.data.detail}]`;
+        context.log.write("warn", `attempt ${attempt}: ${error.message}${detail}${next}`, subject);
+      }
+      context.emit("mount.attempt", {
+        mount: mount.id,
+        attempt,
+        ...(error !== undefined && { error: faultOf(error) }),
+        ...(nextRetryMs !== undefined && { nextRetryMs }),
+      });
+    },
+    committing,
+    ended(error) {
+      context.emit("replace.done", {
+        mount: mount.id,
+        ok: error === undefined,
+        ...(error !== undefined && { error: faultOf(error) }),
+      });
+    },
+  };
+}
+
+/** An attempt's failure as an event tells it. */
+function faultOf(error: ControlError): { kind: string; message: string; errno?: string } {
+  const { kind, message, data: { errno } } = error;
+  return { kind, message, ...(errno !== undefined && { errno }) };
+}

@@ -1,0 +1,51 @@
+/**
+ * `spfs serve`: starts what takes longest first, then the daemon.
+ *
+ * @module
+ */
+
+import type { LogLevel } from "./log.ts";
+import { startMountWorker, startNamespaceWorker } from "./workers.ts";
+
+/** How the daemon is started. */
+export interface ServeOptions {
+  /** Where to listen, besides stdin; nowhere when undefined. */
+  readonly socket?: string | undefined;
+  /** What follows the end of stdin, unless its client says otherwise. */
+  readonly onEof: "linger" | "abort";
+  /** A file to append the log to; stderr when undefined. */
+  readonly log?: string | undefined;
+  /** What is logged. */
+  readonly logLevel: LogLevel;
+}
+
+/** Workers, of which the first was started in advance: it loads on another core while the daemon does. */
+export interface WorkerSource {
+  /** A worker that serves one mount. */
+  mount(): Worker;
+  /** A worker that does one job with mounts. */
+  namespace(): Worker;
+}
+
+/**
+ * Runs the daemon until its work is done, and returns its exit code (exit_codes.ts). The caller is to exit the process with it at once:
+ * threads may be left that are inside system calls on file systems that do not answer.
+ */
+export async function serve(options: ServeOptions): Promise<number> {
+  const workers = startAhead();
+  const { runDaemon } = await import("./daemon.ts");
+  return await runDaemon(options, workers);
+}
+
+function startAhead(): WorkerSource {
+  const ahead: { mount: Worker | undefined; namespace: Worker | undefined } = {
+    mount: startMountWorker(),
+    namespace: startNamespaceWorker(),
+  };
+  const take = (kind: "mount" | "namespace", start: () => Worker) => () => {
+    const worker = ahead[kind] ?? start();
+    ahead[kind] = undefined;
+    return worker;
+  };
+  return { mount: take("mount", startMountWorker), namespace: take("namespace", startNamespaceWorker) };
+}

@@ -1,0 +1,347 @@
+/**
+ * The supervisor: the daemon's mounts by their names, and what the control protocol's methods do with them.
+ *
+ * Runs on the main thread, which never touches a mount: no path below a mountpoint is ever looked at here.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import type { HostMethods, RequestContext } from "../control/handler.ts";
+import type { MountMode, Params, Result } from "../control/protocol.ts";
+import { version } from "../control/version.ts";
+import { Errno } from "../ffi/errno.ts";
+import { pathText } from "../ffi/sys/libc.ts";
+import { asControlError } from "./control_errors.ts";
+import type { DaemonContext } from "./daemon_context.ts";
+import { ManagedMount } from "./managed_mount.ts";
+import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
+import { MountHandle } from "./mount_handle.ts";
+import { ReplaceMethods } from "./replace_methods.ts";
+import { sameParams } from "./same_params.ts";
+import type { CreateResult, GoneEvent } from "./worker_messages.ts";
+
+/** What the supervisor tells the daemon. */
+export interface SupervisorHooks {
+  /** A mount or a request ended: the daemon may have nothing left to do. */
+  idle(): void;
+  /** `quit` was carried out. */
+  quit(): void;
+}
+
+/** The daemon's mounts. */
+export class Supervisor {
+  readonly #context: DaemonContext;
+  readonly #hooks: SupervisorHooks;
+  readonly #mounts = new Map<string, ManagedMount>();
+  // Mountpoints of mounts that are being made: two must not be made at one path at a time.
+  readonly #making = new Set<string>();
+  readonly #creations = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
+  readonly #ready: Promise<unknown>;
+  #active = 0;
+  #made = 0;
+
+  /**
+   * Makes a supervisor without mounts.
+   *
+   * @param ready mounts are made after it has resolved
+   */
+  constructor(context: DaemonContext, hooks: SupervisorHooks, ready: Promise<unknown>) {
+    this.#context = context;
+    this.#hooks = hooks;
+    this.#ready = ready;
+  }
+
+  /** How many mounts there are, and how many requests are being carried out. */
+  get busy(): { readonly mounts: number; readonly requests: number } {
+    return { mounts: this.#mounts.size, requests: this.#active };
+  }
+
+  /** How many mounts there have been. */
+  get made(): number {
+    return this.#made;
+  }
+
+  /** The methods, for the control server. */
+  get methods(): HostMethods {
+    const replace = new ReplaceMethods(this.#context, {
+      live: (id) => this.#live(id),
+      replaced: (id) => {
+        const mount = this.#mounts.get(id);
+        return mount?.replaced ? mount.replacement : undefined;
+      },
+      selected: (selector) => this.#selected(selector),
+    });
+    const methods: HostMethods = {
+      "mount.create": (params, request) => this.#tracked(this.#create(params, request)),
+      "file.create": (params) => this.#populate(params),
+      "mount.setMode": (params) => this.#setMode(params),
+      "mount.replace": (params, request) => replace.replace(params, request),
+      "mount.release": (params, request) => replace.release(params, request),
+      "mount.retry": (params, request) => replace.retry(params, request),
+      "mount.abort": (params) => this.#abort(params),
+      "status": (params) => this.#status(params),
+      "quit": (params) => this.#quit(params),
+    };
+    const counted = Object.entries(methods).map((
+      [name, method],
+    ) => [name, this.#counted(method as AnyMethod)]);
+    return Object.fromEntries(counted) as HostMethods;
+  }
+
+  /**
+   * Ends every mount, also those that are being made, and lets no other be made. Parked requests are answered with the errno. Resolves
+   * when nothing is left. Never rejects.
+   */
+  async endAll(errno: number): Promise<void> {
+    this.#stop.abort(new ControlError("shutting_down", "spfs is shutting down"));
+    const endMounts = () => Promise.all([...this.#mounts.values()].map((mount) => this.#end(mount, errno)));
+    await Promise.all([endMounts(), Promise.allSettled(this.#creations)]);
+    await endMounts();
+  }
+
+  #counted(method: AnyMethod): AnyMethod {
+    return async (params, request) => {
+      this.#active++;
+      try {
+        return await method(params, request);
+      } finally {
+        this.#active--;
+        this.#hooks.idle();
+      }
+    };
+  }
+
+  #tracked<T>(creation: Promise<T>): Promise<T> {
+    this.#creations.add(creation);
+    return creation.finally(() => this.#creations.delete(creation));
+  }
+
+  async #create(params: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">> {
+    const { id, mountpoint } = params;
+    const existing = this.#mounts.get(id);
+    if (existing !== undefined && existing.ending === undefined) {
+      if (sameParams(existing.params, params)) return createResult(existing, false);
+      throw new ControlError("conflict", `mount ${id} exists with other parameters`, { mount: id });
+    }
+    await existing?.ending;
+    this.#refuseInsideStub(params);
+    const data = { mount: id, path: pathText(mountpoint) };
+    const signal = AbortSignal.any([request.signal, this.#stop.signal]);
+    // The worker loads while the mountpoint is looked at.
+    const gone = Promise.withResolvers<GoneEvent>();
+    const handle = this.#startWorker(id, gone);
+    let key: string | undefined;
+    try {
+      await this.#ready;
+      const path = await this.#context.run("check", { mountpoint }, { signal });
+      if (this.#making.has(pathText(path))) {
+        const message = `cannot mount on ${pathText(path)}: another mount is being made there`;
+        throw new ControlError("system", message, { errno: "EBUSY" });
+      }
+      key = pathText(path);
+      this.#making.add(key);
+      const identity = await this.#mountWith(handle, params, path);
+      const mount = new ManagedMount(params, path, handle, identity, gone);
+      this.#mounts.set(id, mount);
+      this.#made++;
+      void gone.promise.then((event) => this.#ended(mount, event));
+      if (signal.aborted) {
+        await this.#end(mount, Errno.EINTR);
+        throw signal.reason;
+      }
+      this.#context.emit("mount.ready", { mount: id, mountpoint, mode: mount.mode });
+      return createResult(mount, true);
+    } catch (error) {
+      if (!this.#mounts.has(id)) handle.end("it was not made");
+      throw asControlError(error, data);
+    } finally {
+      if (key !== undefined) this.#making.delete(key);
+    }
+  }
+
+  /** Lets a worker mount; a worker that breaks while it does leaves nothing. */
+  async #mountWith(
+    handle: MountHandle,
+    params: Params<"mount.create">,
+    path: Uint8Array,
+  ): Promise<CreateResult> {
+    const { id, mode, root, size, attrTimeoutMs, options } = params;
+    try {
+      return await handle.call("create", {
+        id,
+        mountpoint: path,
+        mode,
+        source: this.#context.ownerTag,
+        root,
+        ...(size !== undefined && { size }),
+        attrTimeoutMs,
+        options,
+        interruptErrno: Errno.EINTR,
+      });
+    } catch (error) {
+      if (error instanceof ControlError && error.kind === "mount_lost") {
+        await removeUnfinished(id, path, this.#context);
+      }
+      throw error;
+    }
+  }
+
+  #startWorker(id: string, gone: PromiseWithResolvers<GoneEvent>): MountHandle {
+    return new MountHandle(id, this.#context.startMountWorker(), {
+      parked: ({ count, byOp }) => {
+        const mount = this.#mounts.get(id);
+        if (mount === undefined) return;
+        mount.parked = { count, byOp };
+        this.#context.emit("request.parked", { mount: id, count, byOp });
+      },
+      gone: (event) => gone.resolve(event),
+      log: ({ level, text, request }) => {
+        this.#context.log.write(level, text, { mount: id, ...(request !== undefined && { request }) });
+      },
+      lost: (reason) => gone.resolve({ event: "gone", reason: "error", text: reason }),
+    });
+  }
+
+  /** A path through a stub is one more request that waits: the mount could not be made before the stub is released. */
+  #refuseInsideStub({ id, mountpoint }: Params<"mount.create">): void {
+    const path = pathText(mountpoint);
+    for (const mount of this.#mounts.values()) {
+      if (mount.mode !== "stub" || mount.replaced || !path.startsWith(pathText(mount.path) + "/")) continue;
+      const message = `${path} lies in mount ${mount.id}, which is in stub mode`;
+      throw new ControlError("wrong_mode", message, { mount: id, path, mode: "stub" });
+    }
+  }
+
+  async #populate({ mount: id, entries, parents }: Params<"file.create">): Promise<Result<"file.create">> {
+    return await this.#live(id).handle.call("populate", { entries, parents });
+  }
+
+  async #setMode({ mount: selector, mode }: Params<"mount.setMode">): Promise<Result<"mount.setMode">> {
+    const selected = this.#selected(selector);
+    const settled = await Promise.allSettled(selected.map((mount) => this.#setModeOf(mount, mode)));
+    const failed = settled.find((result) => result.status === "rejected");
+    if (failed !== undefined) {
+      const changed = selected.filter((_, at) => settled[at]!.status === "fulfilled").map(({ id }) => id);
+      throw asControlError(
+        failed.reason,
+        changed.length === 0 ? {} : { detail: `changed: ${changed.join(", ")}` },
+      );
+    }
+    return { mounts: settled.filter((result) => result.status === "fulfilled").map(({ value }) => value) };
+  }
+
+  async #setModeOf(mount: ManagedMount, mode: MountMode): Promise<Result<"mount.setMode">["mounts"][number]> {
+    const { id } = mount;
+    if (mount.replacement?.delayed.status.state === "committing") {
+      throw new ControlError("busy", `mount ${id} is being replaced`, { mount: id, mode: mount.mode });
+    }
+    const { previous, waited } = await mount.handle.call("setMode", { mode });
+    mount.setMode(mode);
+    if (mode !== previous) this.#context.emit("mode.changed", { mount: id, mode, previous, waited });
+    return { id, mode, previous, waited };
+  }
+
+  async #abort({ mount: selector, errno }: Params<"mount.abort">): Promise<Result<"mount.abort">> {
+    const number = errnoNumber(errno);
+    const selected = selector === "all" ? [...this.#mounts.values()] : [this.#known(selector)];
+    return {
+      mounts: await Promise.all(
+        selected.map(async (mount) => ({ id: mount.id, answered: await this.#end(mount, number) })),
+      ),
+    };
+  }
+
+  async #status({ mount: id, requests }: Params<"status">): Promise<Result<"status">> {
+    const selected = id === undefined ? [...this.#mounts.values()] : [this.#known(id)];
+    return {
+      program: { name: "spfs", version },
+      pid: Deno.pid,
+      uptimeMs: performance.now(),
+      memory: { rssBytes: Deno.memoryUsage().rss },
+      mounts: await Promise.all(selected.map((mount) => mount.status(requests))),
+    };
+  }
+
+  async #quit({ force, errno }: Params<"quit">): Promise<Result<"quit">> {
+    const number = errnoNumber(errno ?? "EIO");
+    const count = this.#mounts.size;
+    if (!force && count > 0) {
+      const message = `there ${count === 1 ? "is 1 mount" : `are ${count} mounts`}; force ends them`;
+      throw new ControlError("busy", message);
+    }
+    this.#hooks.quit();
+    await this.endAll(number);
+    return {};
+  }
+
+  #known(id: string): ManagedMount {
+    const mount = this.#mounts.get(id);
+    if (mount === undefined) {
+      throw new ControlError("unknown_mount", `there is no mount ${id}`, { mount: id });
+    }
+    return mount;
+  }
+
+  /** A mount that is on its mountpoint and is to stay there. */
+  #live(id: string): ManagedMount {
+    const mount = this.#known(id);
+    if (mount.ending !== undefined) {
+      throw new ControlError("mount_lost", `mount ${id} is being ended`, { mount: id });
+    }
+    if (mount.replaced) {
+      const message = `mount ${id} has been replaced; it is there only for what is still open on it`;
+      throw new ControlError("wrong_mode", message, { mount: id, mode: mount.mode });
+    }
+    return mount;
+  }
+
+  #selected(selector: string): ManagedMount[] {
+    if (selector !== "all") return [this.#live(selector)];
+    return [...this.#mounts.values()].filter((mount) => mount.ending === undefined && !mount.replaced);
+  }
+
+  /** Ends a mount, once. */
+  #end(mount: ManagedMount, errno: number): Promise<number> {
+    mount.ending ??= endMount(mount, errno, this.#context).then((answered) => {
+      this.#forget(mount);
+      this.#context.emit("mount.gone", { mount: mount.id });
+      return answered;
+    });
+    return mount.ending;
+  }
+
+  /** A mount's session is over. When that was ordered, the order's end is waited for elsewhere. */
+  #ended(mount: ManagedMount, gone: GoneEvent): void {
+    mount.ending ??= mountEnded(mount, gone, this.#context).then((lost) => {
+      this.#forget(mount);
+      if (lost === undefined) this.#context.emit("mount.gone", { mount: mount.id });
+      else {
+        this.#context.log.write("error", `lost: ${lost}`, { mount: mount.id });
+        this.#context.emit("mount.lost", { mount: mount.id, reason: lost });
+      }
+      return mount.parked.count;
+    });
+  }
+
+  #forget(mount: ManagedMount): void {
+    this.#mounts.delete(mount.id);
+    this.#hooks.idle();
+  }
+}
+
+type AnyMethod = (params: never, request: RequestContext) => Promise<unknown>;
+
+function createResult(
+  { id, params, mode, identity }: ManagedMount,
+  createdNow: boolean,
+): Result<"mount.create"> {
+  const { mountId, major, minor } = identity;
+  return { id, mountpoint: params.mountpoint, mode, mountId, device: `${major}:${minor}`, createdNow };
+}
+
+function errnoNumber(name: string): number {
+  if (!Object.hasOwn(Errno, name)) throw new ControlError("invalid_params", `there is no errno ${name}`);
+  return Errno[name as keyof typeof Errno];
+}

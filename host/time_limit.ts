@@ -1,0 +1,30 @@
+/**
+ * Waiting for a promise, but not for ever.
+ *
+ * @module
+ */
+
+/** The promise's outcome, or undefined when it has none after so many milliseconds; a rejection after that is dropped. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    return (await Promise.race([promise, timeout])) ?? undefined;
+  } finally {
+    clearTimeout(timer);
+    promise.catch(() => {});
+  }
+}
+
+/** Resolves after so many milliseconds, or as soon as the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  const finish = () => {
+    clearTimeout(timer);
+    resolve();
+  };
+  const timer = setTimeout(finish, ms);
+  signal.addEventListener("abort", finish, { once: true });
+  return promise.finally(() => signal.removeEventListener("abort", finish));
+}
