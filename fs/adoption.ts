@@ -45,6 +45,7 @@ import {
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
 import { EMPTY_PATH, type Node } from "./nodes.ts";
+import type { Origins } from "./placeholder.ts";
 
 /** Handles could not be opened again in the real file system. Nothing has changed. */
 export class AdoptionError extends Error {
@@ -67,24 +68,36 @@ const CHUNK = 1 << 20;
 /**
  * Turns the context to the real file system. Blocks as the real file system does. Requires that no request is being served.
  *
+ * A node that has lost its name in the placeholder is, when it was made to stand for a path (`origins`), the real file at that path;
+ * else it was made by somebody in restore mode and is copied to an unnamed file of the real file system.
+ *
  * @param root O_PATH descriptor of the real root; owned by the context on success, closed on failure.
  * @returns the handles that are stale, none unless `missing` allows them.
- * @throws {AdoptionError} when a handle cannot be opened again. @throws {SysError} when an unnamed file cannot be carried over.
+ * @throws {AdoptionError} when a handle cannot be opened again. @throws {SysError} when an unnamed file cannot be copied.
  */
-export function adopt(context: Context, root: Fd, missing: MissingPolicy): readonly Handle[] {
+export function adopt(
+  context: Context,
+  root: Fd,
+  origins: Origins,
+  missing: MissingPolicy,
+): readonly Handle[] {
   const { nodes, handles, caller } = context;
   caller.self();
   using undo = new DisposableStack();
   undo.use(root);
-  const carried = new Map<Node, number>();
-  undo.defer(() => carried.forEach((fd) => closeFd(fd)));
-  for (const node of unnamedInUse(context)) carried.set(node, carry(node, root.raw));
+  const unnamed = new Map<Node, number>();
+  undo.defer(() => unnamed.forEach((fd) => closeFd(fd)));
+  for (const node of nodes.all()) {
+    if (!node.pinned || node.fd < 0 || node === nodes.root) continue;
+    const fd = findUnnamed(node, root.raw, origins);
+    if (fd >= 0) unnamed.set(node, fd);
+  }
   const opened = new Map<Handle, number>();
   undo.defer(() => opened.forEach((fd) => closeFd(fd)));
   const stale: Handle[] = [];
   let first: SysError | undefined;
   for (const handle of handles.all()) {
-    const fd = openAgain(context, handle, root.raw, carried);
+    const fd = openAgain(context, handle, root.raw, unnamed);
     if (fd >= 0) opened.set(handle, fd);
     else {
       stale.push(handle);
@@ -101,53 +114,73 @@ export function adopt(context: Context, root: Fd, missing: MissingPolicy): reado
     handle.fd = opened.get(handle) ?? -1;
     if (handle.stream !== undefined) handle.stream = directoryStream();
   }
-  nodes.rebase(root.release(), carried);
+  nodes.rebase(root.release(), unnamed);
   return stale;
 }
 
 const decoder = new TextDecoder();
 
-/** Nodes without a name that somebody still has open: only the placeholder has them. */
-function unnamedInUse({ handles, nodes }: Context): Set<Node> {
-  const found = new Set<Node>();
-  for (const { node } of handles.all()) if (node.pinned && node !== nodes.root) found.add(node);
-  return found;
+/** An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there. */
+function findUnnamed(node: Node, root: number, origins: Origins): number {
+  const origin = typeof node.inode === "bigint" ? origins.get(node.inode) : undefined;
+  if (origin !== undefined) return checkType(walk(splitPath(origin), root), node);
+  return node.type === S_IFREG || node.type === S_IFDIR ? carry(node, root) : -Errno.ENOENT;
 }
 
-/** Opens a handle's file below the new root by its path, never leaving it. Returns a descriptor or -errno. */
+/** Opens a handle's file below the new root, never leaving it. Returns a descriptor or -errno. */
 function openAgain(
   context: Context,
   handle: Handle,
   root: number,
-  carried: ReadonlyMap<Node, number>,
+  unnamed: ReadonlyMap<Node, number>,
 ): number {
   const { nodes, handles } = context;
-  const unnamed = carried.get(handle.node);
-  if (unnamed !== undefined) return handles.openAgain(handle, unnamed);
-  if (handle.node === nodes.root) return handles.openAgain(handle, root);
-  const path = walk(handle.node, nodes.root, root);
+  const { node } = handle;
+  const known = node === nodes.root ? root : unnamed.get(node);
+  if (known !== undefined) return handles.openAgain(handle, known);
+  if (node.pinned) return -Errno.ENOENT;
+  const path = checkType(walk(namesOf(node, nodes.root), root), node);
   if (path < 0) return path;
-  const attributes = new StatxBuffer();
-  const found = statx(path, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes);
-  let fd: number;
-  if (found < 0) fd = found;
-  else if ((attributes.mode & S_IFMT) !== handle.node.type) fd = -Errno.ESTALE; // another type of file: opening it may block for ever
-  else fd = handles.openAgain(handle, path);
+  const fd = handles.openAgain(handle, path);
   closeFd(path);
   return fd;
 }
 
-/** An O_PATH descriptor of the file that a node's names lead to below `fd`, following no symbolic link. */
-function walk(node: Node, top: Node, fd: number): number {
+/** Hands an O_PATH descriptor through if it is of the node's type; else closes it: opening another type might block for ever. */
+function checkType(fd: number, node: Node): number {
+  if (fd < 0) return fd;
+  const attributes = new StatxBuffer();
+  const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes);
+  if (found >= 0 && (attributes.mode & S_IFMT) === node.type) return fd;
+  closeFd(fd);
+  return found < 0 ? found : -Errno.ESTALE;
+}
+
+/** The names that lead to a node from the root, NUL-terminated; a pinned parent has lost its own, so the walk fails at it. */
+function namesOf(node: Node, root: Node): Uint8Array[] {
   const names: Uint8Array[] = [];
-  for (let at = node; at !== top; at = at.parent) {
-    if (at.pinned) return -Errno.ENOENT;
-    names.push(at.name);
+  for (let at = node; at !== root; at = at.parent) names.unshift(at.name);
+  return names;
+}
+
+/** The components of a relative path, NUL-terminated. */
+function splitPath(path: Uint8Array): Uint8Array[] {
+  const names: Uint8Array[] = [];
+  for (let start = 0; start <= path.length;) {
+    const slash = path.indexOf(0x2f, start);
+    const end = slash < 0 ? path.length : slash;
+    names.push(cstr(path.subarray(start, end)));
+    start = end + 1;
   }
-  let at = fd;
-  for (const name of names.reverse()) {
+  return names;
+}
+
+/** An O_PATH descriptor of the file that names lead to below `root`, one by one, following no symbolic link; or -errno. */
+function walk(names: readonly Uint8Array[], root: number): number {
+  let at = root;
+  for (const name of names) {
     const next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (at !== fd) closeFd(at);
+    if (at !== root) closeFd(at);
     if (next < 0) return next;
     at = next;
   }
@@ -158,12 +191,8 @@ function walk(node: Node, top: Node, fd: number): number {
 function carry(node: Node, root: number): number {
   const attributes = new StatxBuffer();
   check(statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes), "statx", node.name);
-  const type = attributes.mode & S_IFMT;
-  if (type !== S_IFREG && type !== S_IFDIR) {
-    throw new SysError("carry", Errno.EOPNOTSUPP, { path: decoder.decode(node.name) });
-  }
-  using copy = Fd.own(type === S_IFDIR ? unnamedDirectory(root) : unnamedFile(root));
-  if (type === S_IFREG) copyData(node, copy.raw, attributes.size);
+  using copy = Fd.own(node.type === S_IFDIR ? unnamedDirectory(root) : unnamedFile(root));
+  if (node.type === S_IFREG) copyData(node, copy.raw, attributes.size);
   check(fchownat(copy.raw, EMPTY_PATH, attributes.uid, attributes.gid, AT_EMPTY_PATH), "fchownat", node.name);
   check(fchmodFd(copy.raw, attributes.mode & 0o7777), "fchmod", node.name);
   const times = new DataView(new ArrayBuffer(32)); // struct timespec[2]

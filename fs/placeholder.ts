@@ -79,6 +79,9 @@ export type PlaceholderEntry =
   }
   | { readonly type: "link"; readonly path: Uint8Array; readonly target: Uint8Array };
 
+/** Which node of the placeholder stands for which path of the real file system: paths by inode number of the placeholder. */
+export type Origins = Map<bigint, Uint8Array>;
+
 /** What populating did. */
 export interface Populated {
   /** Nodes that this call made, missing parents not counted. */
@@ -136,9 +139,15 @@ export function createPlaceholder(options: PlaceholderOptions): Fd {
  * allocation does; runs as root with umask 0.
  *
  * @param parents whether missing parent directories are made, 0755 and owned by root.
+ * @param origins is told of files and directories that were made.
  * @throws {PopulateError} naming the first entry that could not be made: ENOSPC (the placeholder is full), ENOENT, ENOTDIR, ...
  */
-export function populate(root: number, entries: readonly PlaceholderEntry[], parents: boolean): Populated {
+export function populate(
+  root: number,
+  entries: readonly PlaceholderEntry[],
+  parents: boolean,
+  origins: Origins,
+): Populated {
   const made: { path: Uint8Array; directory: boolean }[] = [];
   let created = 0;
   for (const [index, entry] of entries.entries()) {
@@ -159,7 +168,18 @@ export function populate(root: number, entries: readonly PlaceholderEntry[], par
       throw error;
     }
   }
+  for (const { path } of made) remember(root, path, origins);
   return { created, existing: entries.length - created };
+}
+
+/** A node keeps the first path that it was made by, whatever becomes of its names later. */
+function remember(root: number, path: Uint8Array, origins: Origins): void {
+  const attributes = new StatxBuffer();
+  check(statx(root, cstr(path), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, attributes), "statx", path);
+  const type = attributes.mode & S_IFMT;
+  if ((type === S_IFREG || type === S_IFDIR) && !origins.has(attributes.ino)) {
+    origins.set(attributes.ino, path);
+  }
 }
 
 /** What is there differs from what was asked; the message says in what. */

@@ -21,7 +21,7 @@ import { Gate, type Parked } from "./gate.ts";
 import { type BackingKind, type Mode, refusal, verdict } from "./modes.ts";
 import { nameOperations } from "./name_operations.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
-import { type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
+import { type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
 import type { InterruptPolicy } from "./signals.ts";
 
 /** How a stub mount's file system behaves. */
@@ -68,10 +68,12 @@ export class StubFilesystem implements Disposable {
   readonly #gate: Gate;
   readonly #options: StubOptions;
   readonly #root = new StatxBuffer();
+  readonly #origins: Origins = new Map();
   #placeholder: Fd | undefined;
   #mode: Mode;
   #dropping = false;
   #changing = false;
+  #ended = false;
 
   /** Takes over the placeholder. @param placeholder O_PATH descriptor of its root. */
   constructor(placeholder: Fd, options: StubOptions) {
@@ -142,7 +144,7 @@ export class StubFilesystem implements Disposable {
   populate(entries: readonly PlaceholderEntry[], parents: boolean): Populated {
     if (this.#placeholder === undefined) throw new ModeError("restore", refusal("restore", "real")!);
     this.#context.caller.self();
-    return populate(this.#placeholder.raw, entries, parents);
+    return populate(this.#placeholder.raw, entries, parents, this.#origins);
   }
 
   /**
@@ -173,6 +175,7 @@ export class StubFilesystem implements Disposable {
     try {
       const previous = this.#mode;
       if (previous === "restore" && mode !== "restore") await this.#leaveRestore(session);
+      if (this.#ended) throw new ModeError(mode, "the mount has ended");
       let stale: readonly Uint8Array[] = [];
       if (mode === "proxy" && this.#placeholder !== undefined) stale = this.#adopt(real!, missing);
       this.#mode = mode;
@@ -190,6 +193,7 @@ export class StubFilesystem implements Disposable {
 
   /** Closes everything. The session must have ended. */
   [Symbol.dispose](): void {
+    this.#ended = true;
     this.#gate.close();
     this.#context.caller.self();
     this.#context.handles.close();
@@ -224,7 +228,7 @@ export class StubFilesystem implements Disposable {
   }
 
   #adopt(real: Fd, missing: MissingPolicy): readonly Uint8Array[] {
-    const stale = adopt(this.#context, real, missing);
+    const stale = adopt(this.#context, real, this.#origins, missing);
     this.#placeholder!.close();
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
@@ -252,7 +256,9 @@ export class StubFilesystem implements Disposable {
     const drop = async () => {
       for (let node: Node | undefined; (node = queue.pop()) !== undefined;) {
         const result = await session.invalidateInode(node.nodeid, 0n, 0n);
-        if (result < 0 && result !== -Errno.ENOENT) throw new SysError("notify_inval_inode", -result);
+        if (result < 0 && result !== -Errno.ENOENT && result !== -Errno.ENODEV) {
+          throw new SysError("notify_inval_inode", -result);
+        }
       }
     };
     await Promise.all(Array.from({ length: Math.min(INVALIDATIONS, queue.length) }, drop));

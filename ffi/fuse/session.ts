@@ -10,7 +10,7 @@
  */
 import { Errno, SysError } from "../errno.ts";
 import { addressOf, check, cstr } from "../sys/libc.ts";
-import { closeFd, write } from "../sys/file.ts";
+import { closeFd, read, write } from "../sys/file.ts";
 import { eventfd, PollSet } from "../sys/poll.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN } from "../sys/constants.ts";
 import { fuse_args, fuse_buf, libfuse_version, lowlevelOps } from "./abi.ts";
@@ -86,7 +86,8 @@ export class Session implements Disposable {
   #serving = false;
   #disposed = false;
   #served = 0;
-  #notifying = 0;
+  readonly #notifying = new Set<Promise<number>>();
+  #ended = false;
 
   /**
    * Makes the session over an already mounted `/dev/fuse` descriptor and answers the kernel's FUSE_INIT, so that the mount is usable
@@ -147,23 +148,39 @@ export class Session implements Disposable {
     return this.#outstanding;
   }
 
-  /** Serves until the file system is unmounted, its connection is aborted, or {@linkcode Session.stop}. Call it once. */
+  /**
+   * Serves until the file system is unmounted, its connection is aborted, or {@linkcode Session.stop}. Returns only when no
+   * invalidation is under way any more, so that the session can be disposed. Call it once.
+   */
   async serve(): Promise<ServeEnd> {
     if (this.#serving) throw new TypeError("a session serves once");
     this.#serving = true;
-    while (!this.#stopping) {
-      const end = this.#drain();
-      if (end !== undefined) return end;
-      this.#hooks.idle?.();
-      const ready = await this.#poll!.waitAsync(-1);
-      if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
+    try {
+      while (!this.#stopping || this.#notifying.size > 0) {
+        const end = this.#drain();
+        if (end !== undefined) return end;
+        this.#hooks.idle?.();
+        const ready = await this.#poll!.waitAsync(-1);
+        if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
+        if (this.#poll!.revents(1) !== 0) read(this.#wake, new Uint8Array(8), 8);
+      }
+      return "stopped";
+    } finally {
+      this.#ended = true;
+      await Promise.allSettled(this.#notifying);
     }
-    return "stopped";
   }
 
-  /** Makes {@linkcode Session.serve} return "stopped" before it takes another request. The mount stays. */
+  /**
+   * Makes {@linkcode Session.serve} return "stopped". The mount stays. Requests that an invalidation under way waits for are answered
+   * EIO until it has come back.
+   */
   stop(): void {
     this.#stopping = true;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
     if (this.#wake >= 0) write(this.#wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
   }
 
@@ -171,31 +188,38 @@ export class Session implements Disposable {
    * Drops cached attributes and, from `offset` on for `length` bytes (0: to the end; a negative offset: none), cached pages of an
    * inode; dirty pages are written first. Runs on a pool thread, because it waits for pages that our own answers unlock.
    *
-   * @returns 0 or -errno; -ENOENT: the kernel does not know the inode.
+   * @returns 0 or -errno; -ENOENT: the kernel does not know the inode; -ENODEV: serving has ended.
    */
-  async invalidateInode(nodeid: bigint, offset: bigint, length: bigint): Promise<number> {
-    this.#notifying++;
-    try {
-      return await this.#library.symbols.notify_inval_inode(this.#session, nodeid, offset, length);
-    } finally {
-      this.#notifying--;
-    }
+  invalidateInode(nodeid: bigint, offset: bigint, length: bigint): Promise<number> {
+    return this.#notify(() =>
+      this.#library.symbols.notify_inval_inode(this.#session, nodeid, offset, length)
+    );
   }
 
   /** Drops a name from the kernel's cache; on a pool thread, because it takes the parent's lock. Returns 0 or -errno (-ENOENT: not cached). */
-  async invalidateEntry(parent: bigint, name: Uint8Array): Promise<number> {
-    this.#notifying++;
+  invalidateEntry(parent: bigint, name: Uint8Array): Promise<number> {
+    const length = BigInt(name.length);
+    return this.#notify(() =>
+      this.#library.symbols.notify_inval_entry(this.#session, parent, name as Uint8Array<ArrayBuffer>, length)
+    );
+  }
+
+  async #notify(call: () => Promise<number>): Promise<number> {
+    if (this.#ended) return -Errno.ENODEV;
+    const underWay = call();
+    this.#notifying.add(underWay);
     try {
-      return await this.#library.symbols.notify_inval_entry(this.#session, parent, name, BigInt(name.length));
+      return await underWay;
     } finally {
-      this.#notifying--;
+      this.#notifying.delete(underWay);
+      if (this.#stopping) this.#wakeUp();
     }
   }
 
   /** Answers what is outstanding with EIO, destroys the session and closes its device. Never unmounts: that is the mount's owner's. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
-    if (this.#notifying > 0) throw new TypeError("session disposed while a notification is under way");
+    if (this.#notifying.size > 0) throw new TypeError("session disposed while a notification is under way");
     this.#disposed = true;
     for (const request of [...this.#outstanding.values()]) {
       this.#hooks.fault?.(request, new Error("the session ended before the request was answered"));
@@ -248,7 +272,7 @@ export class Session implements Disposable {
     const poll = this.#poll!;
     const until = performance.now() + DRAIN_MS;
     let budget = DRAIN_REQUESTS;
-    while (!this.#stopping) {
+    for (;;) {
       const length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
       if (length > 0) {
         this.#receiveOne(length);
@@ -265,8 +289,8 @@ export class Session implements Disposable {
       if (this.#windowNs === 0n || performance.now() >= until || poll.waitFor(this.#windowNs) <= 0) {
         return undefined;
       }
+      if (poll.revents(1) !== 0) return undefined;
     }
-    return undefined;
   }
 
   #receiveOne(length: number): void {
@@ -297,6 +321,7 @@ export class Session implements Disposable {
   #run(request: Request): void {
     let error: unknown;
     try {
+      if (this.#stopping) throw new SysError("serve", Errno.EIO);
       this.#handlers.get(request.opcode)!(request);
       if (request.state !== "current") return;
       error = new Error("the handler neither answered nor detached the request");
