@@ -40,6 +40,7 @@ export {
 } from "./control/values.ts";
 export { protocolVersion, version } from "./control/version.ts";
 export type * from "./control/wire.ts";
+export { type LogLevel, logLevels } from "./host/log.ts";
 export type { ServeOptions };
 
 /**
