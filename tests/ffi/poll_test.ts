@@ -37,12 +37,11 @@ Deno.test("poll: tells which descriptors are ready, and for what", () => {
 Deno.test("poll: a time in nanoseconds is kept, seconds of it too", () => {
   using quiet = event();
   const set = new PollSet([{ fd: quiet.raw, events: POLLIN }]);
-  const start = performance.now();
-  assertEquals(set.waitFor(20_000_000n), 0);
-  assert(performance.now() - start >= 20);
-  using ready = event(1);
-  const other = new PollSet([{ fd: ready.raw, events: POLLIN }]);
-  assertEquals(other.waitFor(3_000_000_000n), 1);
+  for (const milliseconds of [20, 1020]) {
+    const start = performance.now();
+    assertEquals(set.waitFor(BigInt(milliseconds) * 1_000_000n), 0);
+    assert(performance.now() - start >= milliseconds);
+  }
 });
 
 Deno.test("poll: waiting asynchronously leaves the thread to others until a descriptor is ready", async () => {
