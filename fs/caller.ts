@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { cstr } from "../ffi/sys/libc.ts";
 import { setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 
@@ -59,7 +58,7 @@ export class Caller {
     const now = performance.now();
     const known = this.#known.get(pid);
     if (known !== undefined && known.until > now) return known.groups;
-    const status = pid === 0 ? -1 : readProcFile(cstr(`/proc/${pid}/status`));
+    const status = pid === 0 ? -1 : readProcFile(`/proc/${pid}/status`);
     const groups = typeof status === "number" ? [] : parseGroups(status);
     if (this.#known.size >= GROUPS_CACHED) this.#known.clear();
     this.#known.set(pid, { groups, until: now + GROUPS_VALID_MS });

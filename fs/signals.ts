@@ -5,7 +5,6 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
-import { cstr } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 
 /** Which pending signals end a wait: `any` that is not blocked, as FUSE does it, or `fatal` ones only, as a hard NFS mount does it. */
@@ -63,7 +62,7 @@ export function endsWait(sets: SignalSets, policy: InterruptPolicy): boolean {
  */
 export function waitEnded(tid: number, policy: InterruptPolicy): boolean {
   if (tid === 0) return true;
-  const status = readProcFile(cstr(`/proc/${tid}/status`));
+  const status = readProcFile(`/proc/${tid}/status`);
   if (typeof status === "number") return status === -Errno.ENOENT || status === -Errno.ESRCH;
   return endsWait(parseSignalSets(status), policy);
 }

@@ -26,11 +26,11 @@ export type Handler = (request: Request) => void;
 /** Handlers by opcode (FUSE_LOOKUP and so on). An opcode without one is answered ENOSYS, which the kernel remembers. */
 export type Handlers = ReadonlyMap<number, Handler>;
 
-/** What a session tells its owner; none of these may throw. */
+/** What a session tells its owner. `fault` and `idle` may not throw. */
 export interface SessionHooks {
   /** A handler failed with something that is no SysError, or left its request unanswered: a bug. The request was answered EIO. */
   fault?(request: Request, error: unknown): void;
-  /** The kernel says that a signal woke the caller of a request that is detached. Answer it, or leave it waiting. */
+  /** The kernel says that a signal woke the caller of a detached request. Answer it, or leave it waiting; a throw answers EINTR. */
   interrupt?(request: Request): void;
   /** A batch of requests has been handled and the session is about to wait. */
   idle?(): void;
@@ -346,6 +346,12 @@ export class Session implements Disposable {
   #interrupted(): void {
     const target = this.#receiveView.getBigUint64(IN_HEADER_SIZE, true);
     const request = this.#outstanding.get(target);
-    if (request !== undefined) this.#hooks.interrupt?.(request);
+    if (request === undefined) return;
+    try {
+      this.#hooks.interrupt?.(request);
+    } catch (error) {
+      this.#hooks.fault?.(request, error);
+      if (request.state !== "answered") request.replyError(Errno.EINTR);
+    }
   }
 }
