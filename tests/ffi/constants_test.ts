@@ -90,6 +90,18 @@ Deno.test("constants: both architectures have the same four open flags, none wit
   assertEquals(constants.O_DIRECTORY, openFlags(arch).O_DIRECTORY);
 });
 
+const arm64 = ["aarch64-linux-gnu/asm/fcntl.h"]; // Debian 13's linux-libc-dev has the headers of every architecture
+
+Deno.test({
+  name: "constants: the open flags of aarch64 are its headers'",
+  ignore: !hasHeaders(arm64),
+  fn() {
+    const flags = Object.entries(openFlags("aarch64"));
+    const answers = ask({ includes: arm64 }, flags.map(([name]) => ({ name, values: [name] })));
+    for (const [name, value] of flags) assertEquals(answers.get(name), [BigInt(value)], name);
+  },
+});
+
 Deno.test("constants: another platform is refused by name", () => {
   assertThrows(() => requireArch("linux", "riscv64"), Error, "linux on riscv64");
   assertThrows(() => requireArch("darwin", "aarch64"), Error, "darwin on aarch64");
