@@ -31,7 +31,7 @@ export interface GateEffects {
 
 const RECHECK_MS = 20;
 const RECHECK_BUDGET_MS = 0.4;
-const RELEASE_SLICE_MS = 5;
+const RELEASE_SLICE_MS = 10;
 
 /** The requests that wait at one mount. Single-threaded, on the mount's worker. */
 export class Gate {
@@ -79,7 +79,7 @@ export class Gate {
   }
 
   /**
-   * Serves everything that waits, oldest first, in slices of 5 ms so that the mount keeps answering others. Requests that come
+   * Serves everything that waits, oldest first, in slices of 10 ms so that the mount keeps answering others. Requests that come
    * meanwhile are not waited for. Returns how many were served.
    */
   async release(): Promise<number> {

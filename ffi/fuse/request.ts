@@ -31,8 +31,6 @@ const HEADER = 40; // sizeof(struct fuse_in_header), linux/fuse.h
 export class Request {
   /** The whole message: `struct fuse_in_header`, the operation's arguments, names and data. Valid until answered. */
   message: Uint8Array;
-  /** A view of {@linkcode Request.message}; offsets count from the header's first byte. */
-  view: DataView;
   /** FUSE_LOOKUP and so on, see `kernel.ts`. */
   readonly opcode: number;
   /** The kernel's id of this request; what FUSE_INTERRUPT names. */
@@ -43,6 +41,7 @@ export class Request {
   readonly length: number;
   /** Address of libfuse's `struct fuse_req`; 0 for a request that libfuse did not dispatch. For the reply channel only. */
   readonly address: bigint;
+  #view: DataView | undefined;
   #state: RequestState = "current";
   readonly #channel: ReplyChannel;
   readonly #outstanding: Map<bigint, Request>;
@@ -58,13 +57,19 @@ export class Request {
   ) {
     this.address = address;
     this.message = message;
-    this.view = view;
+    this.#view = view;
     this.length = length;
     this.opcode = view.getUint32(4, true);
     this.unique = view.getBigUint64(8, true);
     this.nodeid = view.getBigUint64(16, true);
     this.#channel = channel;
     this.#outstanding = outstanding;
+  }
+
+  /** A view of {@linkcode Request.message}; offsets count from the header's first byte. */
+  get view(): DataView {
+    // A request that waits does without: thousands of them may.
+    return this.#view ??= new DataView(this.message.buffer);
   }
 
   /** Where the request stands. */
@@ -114,7 +119,7 @@ export class Request {
     if (this.#state === "answered") throw new TypeError(`request ${this.unique}: detached after its answer`);
     if (this.#state === "current") {
       this.message = this.message.slice(0, this.length);
-      this.view = new DataView(this.message.buffer);
+      this.#view = undefined;
       this.#state = "detached";
       this.#outstanding.set(this.unique, this);
     }
