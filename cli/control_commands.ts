@@ -29,7 +29,7 @@ export async function mode(
   }
 }
 
-/** `spfs abort`: answers what waits with an error. */
+/** `spfs abort`: answers what waits with an error and takes the mount away. */
 export async function abort(
   id: string | undefined,
   options: SelectorOptions & JsonOption & { errno?: string },

@@ -141,7 +141,7 @@ function addMountCommands(program: Command, terminal: Terminal): void {
       const { mode: setMode } = await import("./control_commands.ts");
       await setMode([id, mode], options, terminal);
     });
-  client(program, "abort [id]", "answer what waits with an error")
+  client(program, "abort [id]", "end a mount: answer what waits with an error, and take the mount away")
     .option("--all", "every mount")
     .option("--errno <name>", "the error (default: EIO)")
     .option("--json", "print JSON")

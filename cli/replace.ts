@@ -61,7 +61,7 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
   terminal.out(
     options.json === true
       ? JSON.stringify(result) + "\n"
-      : `${result.mount}: ${result.state}, ${result.attempts} attempts\n`,
+      : `${result.mount}: ${result.state}, attempts: ${result.attempts}\n`,
   );
 }
 
@@ -89,6 +89,6 @@ export async function resume(
   );
   if (options.json === true) return terminal.out(JSON.stringify(result) + "\n");
   for (const { id, state, attempts } of result.mounts) {
-    terminal.out(`${id}: ${state}, ${attempts} attempts\n`);
+    terminal.out(`${id}: ${state}, attempts: ${attempts}\n`);
   }
 }

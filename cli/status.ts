@@ -71,7 +71,7 @@ function replaceText(replace: WireReplaceStatus): string {
   const next = replace.nextRetryMs === undefined ? "" : `, next in ${durationText(replace.nextRetryMs)}`;
   return `${replace.state}: ${
     pathText(replace.source)
-  } (${replace.type}), ${replace.attempts} attempts${next}${error}`;
+  } (${replace.type}), attempts: ${replace.attempts}${next}${error}`;
 }
 
 function requestText(request: WireParkedRequest): string {

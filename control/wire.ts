@@ -301,7 +301,7 @@ export interface ReplacesResult {
   mounts: { id: string; state: ReplaceState; attempts: number }[];
 }
 
-/** `mount.abort`: answers what is parked with an error. */
+/** `mount.abort`: answers what is parked with an error and takes the mount away. */
 export interface AbortParams {
   /** A mount's name, or "all". */
   mount: string;
@@ -435,7 +435,7 @@ export interface WireMethods {
   "mount.release": { params: SelectorWaitParams; result: ReplacesResult };
   /** Attempts a replacement again, now. */
   "mount.retry": { params: SelectorWaitParams; result: ReplacesResult };
-  /** Answers what is parked with an error. */
+  /** Answers what is parked with an error and takes the mount away. */
   "mount.abort": { params: AbortParams; result: AbortResult };
   /** Tells how everything is. */
   "status": { params: StatusParams; result: StatusResult };

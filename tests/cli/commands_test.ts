@@ -180,8 +180,8 @@ Deno.test("cli: mode, abort, release and retry name one mount or all of them", a
   assertEquals([outs[0], outs[2], outs[4], outs[6]], [
     "a: restore -> stub, 2 waiting requests let go\n",
     "a: 3 requests answered\nb: 0 requests answered\n",
-    "a: mounting, 0 attempts\n",
-    "a: waiting, 7 attempts\n",
+    "a: mounting, attempts: 0\n",
+    "a: waiting, attempts: 7\n",
   ]);
 });
 
@@ -203,7 +203,7 @@ Deno.test("cli: replace passes every option", async () => {
     ],
     ...["--retry-factor", "1.5", "--retry-deadline", "60000", "--retry-errnos", "ENETUNREACH,ETIMEDOUT"],
   ]);
-  assertEquals([code, out], [0, "a: held, 0 attempts\n"]);
+  assertEquals([code, out], [0, "a: held, attempts: 0\n"]);
   assertEquals(given, [["mount.replace", {
     mount: "a",
     source: bytes("server:/export"),
@@ -281,7 +281,7 @@ Deno.test("cli: status prints a table, and JSON on request", async () => {
     "MOUNT  MODE  FOR        WAITING  OLDEST  NODES  OPEN  SERVED  REPLACE  MOUNTPOINT",
     "net1   stub  1 min 5 s  3        2.5 s   12     4     99      waiting  /mnt/net",
     "n      stub  1 min 5 s  3        2.5 s   12     4     99      -        /mnt/net",
-    "net1: waiting: server:/export (nfs), 4 attempts, next in 800 ms, last error: fsmount: ENETUNREACH",
+    "net1: waiting: server:/export (nfs), attempts: 4, next in 800 ms, last error: fsmount: ENETUNREACH",
     "net1: READ of a\\xff by 12 (app\\u{a}), for 2.5 s, interrupted",
     "net1: and 2 more",
     "",
