@@ -11,6 +11,7 @@ import {
   copyFileRange,
   dup,
   fallocate,
+  fcntlSet,
   fdatasync,
   fsync,
   ioctl,
@@ -19,6 +20,7 @@ import {
   pwrite,
   reopen,
 } from "../ffi/sys/file.ts";
+import { F_SETFL, O_APPEND } from "../ffi/sys/constants.ts";
 import { PollSet } from "../ffi/sys/poll.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags } from "./handles.ts";
@@ -66,6 +68,12 @@ export function fileOperations(context: Context): Operations {
     // The kernel leaves clearing set-id bits to us (HANDLE_KILLPRIV_V2); the backing does it for a writer without CAP_FSETID.
     if (flags & kernel.FUSE_WRITE_KILL_SUIDGID) context.actAs(request);
     else context.caller.self();
+    // Written back pages belong where they map, and F_SETFL changes O_APPEND behind our back: the request's flags are what counts.
+    const append = get.flags(request.view, ARGS) & O_APPEND;
+    if (append !== (handle.flags & O_APPEND)) {
+      handle.flags ^= O_APPEND;
+      fcntlSet(handle.fd, F_SETFL, handle.flags);
+    }
     const offset = get.offset(request.view, ARGS);
     const written = pwrite(handle.fd, request.message.subarray(start, start + size), size, offset);
     if (written < 0) request.replyError(-written);
