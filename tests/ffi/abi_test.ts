@@ -14,6 +14,7 @@ import {
 } from "../../ffi/fuse/abi.ts";
 import * as kernel from "../../ffi/fuse/kernel.ts";
 import { fieldSize, type FieldType } from "../../ffi/layout.ts";
+import { libfusePaths } from "../../tools/libfuse.ts";
 import { ask, hasHeaders, type ProbeOptions, type Question } from "./support/c_probe.ts";
 
 /** What a C type is passed as. */
@@ -35,13 +36,14 @@ function options(flags: readonly string[]): ProbeOptions {
 }
 
 /** Compares every table with the headers that a compiler finds with these flags. */
-function compareWithHeaders(flags: readonly string[]): void {
+function compareWithHeaders(soname: string, flags: readonly string[]): void {
   const version = ask(options(flags), [{
     name: "version",
     values: ["FUSE_MAJOR_VERSION", "FUSE_MINOR_VERSION"],
   }]);
   const [major, minor] = version.get("version")!.map(Number) as [number, number];
   const abi = chooseAbi({ major, minor });
+  assertEquals(abi.soname, soname);
   const expected = new Map<string, bigint[]>();
   const questions: Question[] = [];
   const expect = (name: string, value: string, number: number) => {
@@ -85,11 +87,39 @@ function compareWithHeaders(flags: readonly string[]): void {
   ask({ ...options(flags), declarations: declarations.join("\n") }, [{ name: "compiles", values: ["1"] }]);
 }
 
-Deno.test({
-  name: "abi: operations, structs and prototypes are those of the installed libfuse headers",
-  ignore: !hasHeaders(["fuse3/fuse_lowlevel.h"], ["-DFUSE_USE_VERSION=312", "-D_FILE_OFFSET_BITS=64"]),
-  fn: () => compareWithHeaders([]),
-});
+const found = await libfusePaths();
+
+for (const soname of ["libfuse3.so.3", "libfuse3.so.4"] as const) {
+  const files = found[soname];
+  const flags = files?.include === undefined ? [] : ["-I", files.include];
+  const macros = options(flags).defines!.map((macro) => `-D${macro.replace(" ", "=")}`);
+  Deno.test({
+    name: `abi: operations, structs and prototypes are those of the headers of ${soname}`,
+    ignore: files?.include === undefined || !hasHeaders(options(flags).includes, [...macros, ...flags]),
+    fn: () => compareWithHeaders(soname, flags),
+  });
+
+  Deno.test({
+    name: `abi: ${soname} has the functions that its version is said to have`,
+    ignore: files === undefined || !hasProgram("nm"),
+    fn() {
+      const { stdout } = new Deno.Command("nm", { args: ["-D", "--defined-only", files!.library] })
+        .outputSync();
+      const symbols = new Set(
+        new TextDecoder().decode(stdout).split("\n").map((line) => line.split(/[ @]/)[2]),
+      );
+      const { sessionNew } = chooseAbi({ major: 3, minor: soname === "libfuse3.so.3" ? 10 : 17 });
+      assert(symbols.has(sessionNew), sessionNew);
+      for (const [key, symbol] of Object.entries(libfuseSymbols)) {
+        if (!("optional" in symbol)) assert(symbols.has("name" in symbol ? symbol.name : key), key);
+      }
+    },
+  });
+}
+
+function hasProgram(name: string): boolean {
+  return new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).outputSync().success;
+}
 
 Deno.test("abi: the FFI types of each function are those of its C prototype", () => {
   for (const [key, symbol] of Object.entries(libfuseSymbols)) {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import * as kernel from "../../ffi/fuse/kernel.ts";
 import { fieldSize, type FieldType } from "../../ffi/layout.ts";
+import { headerTrees } from "./support/header_trees.ts";
 import { ask, hasHeaders, type Question } from "./support/c_probe.ts";
 
 /** The minor version of the protocol that brought an enumerator, struct or field to linux/fuse.h, if it is later than 7.30. */
@@ -88,58 +89,60 @@ function since(...names: string[]): string {
   return `FUSE_KERNEL_MINOR_VERSION >= ${Math.max(0, ...names.map((name) => SINCE[name] ?? 0))}`;
 }
 
-Deno.test({
-  name: "kernel: opcodes, flags and ioctls are those of linux/fuse.h",
-  ignore: !hasHeaders(includes),
-  fn() {
-    const questions = constants.map(([name]): Question => ({
-      name,
-      values: [FLAGS2.has(name) ? `(unsigned long long)${name} >> 32` : name],
-      when: NEWER.has(name) ? `defined(${name})` : since(name),
-    }));
-    const answers = ask({ includes }, questions);
-    for (const [name, value] of constants) {
-      const answer = answers.get(name);
-      // A macro of type int may have its sign bit set.
-      if (answer !== undefined) {
-        assertEquals(BigInt.asUintN(typeof value === "bigint" ? 64 : 32, answer[0]!), BigInt(value), name);
+for (const { name, flags } of await headerTrees()) {
+  Deno.test({
+    name: `kernel: opcodes, flags and ioctls are those of linux/fuse.h in ${name}`,
+    ignore: !hasHeaders(includes, flags),
+    fn() {
+      const questions = constants.map(([name]): Question => ({
+        name,
+        values: [FLAGS2.has(name) ? `(unsigned long long)${name} >> 32` : name],
+        when: NEWER.has(name) ? `defined(${name})` : since(name),
+      }));
+      const answers = ask({ includes, flags }, questions);
+      for (const [name, value] of constants) {
+        const answer = answers.get(name);
+        // A macro of type int may have its sign bit set.
+        if (answer !== undefined) {
+          assertEquals(BigInt.asUintN(typeof value === "bigint" ? 64 : 32, answer[0]!), BigInt(value), name);
+        }
       }
-    }
-    for (
-      const name of ["FUSE_LOOKUP", "FUSE_LSEEK", "FUSE_PARALLEL_DIROPS", "FOPEN_KEEP_CACHE", "FATTR_CTIME"]
-    ) {
-      assertEquals(answers.has(name), true, name);
-    }
-  },
-});
+      for (
+        const name of ["FUSE_LOOKUP", "FUSE_LSEEK", "FUSE_PARALLEL_DIROPS", "FOPEN_KEEP_CACHE", "FATTR_CTIME"]
+      ) {
+        assertEquals(answers.has(name), true, name);
+      }
+    },
+  });
 
-Deno.test({
-  name: "kernel: structs are those of linux/fuse.h: size, and of each field offset, width and sign",
-  ignore: !hasHeaders(includes),
-  fn() {
-    const questions: Question[] = [];
-    const expected = new Map<string, bigint[]>();
-    for (const [name, { size, fields }] of Object.entries(kernel.kernelLayouts)) {
-      questions.push({ name, values: [`sizeof(struct ${name})`], when: since(name) });
-      expected.set(name, [BigInt(size)]);
-      for (const [field, [type, offset]] of Object.entries<readonly [FieldType, number]>(fields)) {
-        const key = `${name}.${field}`;
-        const member = `${WRAPPED[name] ?? ""}${field}`;
-        const typed = `__typeof__(((struct ${name} *)0)->${member})`;
-        questions.push({
-          name: key,
-          values: [`offsetof(struct ${name}, ${member})`, `sizeof(${typed})`, `(${typed})-1 < 1`],
-          when: since(name, key),
-        });
-        expected.set(key, [BigInt(offset), BigInt(fieldSize(type)), type.startsWith("i") ? 1n : 0n]);
+  Deno.test({
+    name: `kernel: sizes, offsets, widths and signs of fields are those of linux/fuse.h in ${name}`,
+    ignore: !hasHeaders(includes, flags),
+    fn() {
+      const questions: Question[] = [];
+      const expected = new Map<string, bigint[]>();
+      for (const [name, { size, fields }] of Object.entries(kernel.kernelLayouts)) {
+        questions.push({ name, values: [`sizeof(struct ${name})`], when: since(name) });
+        expected.set(name, [BigInt(size)]);
+        for (const [field, [type, offset]] of Object.entries<readonly [FieldType, number]>(fields)) {
+          const key = `${name}.${field}`;
+          const member = `${WRAPPED[name] ?? ""}${field}`;
+          const typed = `__typeof__(((struct ${name} *)0)->${member})`;
+          questions.push({
+            name: key,
+            values: [`offsetof(struct ${name}, ${member})`, `sizeof(${typed})`, `(${typed})-1 < 1`],
+            when: since(name, key),
+          });
+          expected.set(key, [BigInt(offset), BigInt(fieldSize(type)), type.startsWith("i") ? 1n : 0n]);
+        }
       }
-    }
-    const answers = ask({ includes, flags: ["-Wno-type-limits"] }, questions);
-    for (const [name, answer] of answers) assertEquals(answer, expected.get(name), name);
-    assertEquals(answers.has("fuse_in_header.unique"), true);
-    assertEquals(answers.size > 200, true, `only ${answers.size} were asked`);
-  },
-});
+      const answers = ask({ includes, flags: ["-Wno-type-limits", ...flags] }, questions);
+      for (const [name, answer] of answers) assertEquals(answer, expected.get(name), name);
+      assertEquals(answers.has("fuse_in_header.unique"), true);
+      assertEquals(answers.size > 200, true, `only ${answers.size} were asked`);
+    },
+  });
+}
 
 Deno.test("kernel: no two opcodes, INIT flags or notifications are the same", () => {
   for (const pattern of [/^FATTR_/, /^FOPEN_/, /^FUSE_NOTIFY_(?!REPLY)/, /^FUSE_IOCTL_/]) {
