@@ -25,11 +25,12 @@ import { createRunJob } from "./namespace_jobs.ts";
 import { formatOwnerTag, type Owner, ownOwner } from "./owner_tag.ts";
 import { needsRepair, repair } from "./repair.ts";
 import { ensurePrivateDirectory, ownerDirectoryName, runtimeDirectory } from "./runtime_directory.ts";
-import type { ServeOptions, WorkerSource } from "./serve.ts";
+import type { ServeOptions } from "./serve.ts";
 import { type ControlSocket, listenAt, SocketError } from "./socket.ts";
 import { Supervisor } from "./supervisor.ts";
 import { supportsBeneath } from "./swap_support.ts";
 import { within } from "./time_limit.ts";
+import { startNamespaceWorker } from "./workers.ts";
 
 /** How long clients have to read their last replies, in milliseconds. */
 const lastRepliesMs = 1000;
@@ -40,8 +41,12 @@ const endWithinMs = 20_000;
 /** How long the log has to be written out, in milliseconds. */
 const flushMs = 500;
 
-/** Runs the daemon to its end; returns the exit code. */
-export async function runDaemon(options: ServeOptions, workers: WorkerSource): Promise<number> {
+/**
+ * Runs the daemon to its end; returns the exit code.
+ *
+ * @param startMount starts a mount worker
+ */
+export async function runDaemon(options: ServeOptions, startMount: () => Worker): Promise<number> {
   const socket = options.socket === undefined ? undefined : resolve(options.socket);
   let log: Log;
   try {
@@ -53,7 +58,7 @@ export async function runDaemon(options: ServeOptions, workers: WorkerSource): P
   // A current directory in a mount would keep it busy, or be in a stub.
   Deno.chdir("/");
   raiseFileLimit(log);
-  const daemon = new Daemon(options, log, workers);
+  const daemon = new Daemon(options, log, startMount);
   try {
     if (socket !== undefined) await daemon.listen(socket);
   } catch (error) {
@@ -86,15 +91,15 @@ class Daemon {
   #quitting = false;
   #ending = false;
 
-  constructor(options: ServeOptions, log: Log, workers: WorkerSource) {
+  constructor(options: ServeOptions, log: Log, startMount: () => Worker) {
     this.#options = options;
     this.#log = log;
-    const run = createRunJob(workers.namespace);
+    const run = createRunJob(startNamespaceWorker);
     const context: DaemonContext = {
       ownerTag: formatOwnerTag(this.#owner),
       log,
       run,
-      startMountWorker: workers.mount,
+      startMountWorker: startMount,
       emit: (event, params) => this.#server.emit(event, params),
       areas: () => this.#areas(),
     };

@@ -11,6 +11,7 @@ import { ControlError } from "../control/errors.ts";
 import { helperErrno } from "./helper_errors.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
+import { unlessAborted } from "./time_limit.ts";
 
 /** Where mount helpers live, in mount(8)'s order. */
 const directories = ["/sbin", "/usr/sbin", "/usr/local/sbin"];
@@ -91,7 +92,7 @@ export async function mountByHelper(request: HelperMount, run: RunJob, signal: A
   try {
     const child = spawn(helper, helper.arguments(source, area.target, options));
     left = child.ended;
-    const ended = await untilAborted(child.ended, signal, child.stop);
+    const ended = await unlessAborted(child.ended, signal, child.stop);
     if (ended.code !== 0) throw helperFailed(helper, ended.code, ended.stderr);
   } catch (error) {
     // Also the signal's reason: the area goes when nobody mounts in it any more.
@@ -174,20 +175,4 @@ function readSome(stream: ReadableStream<Uint8Array>): { finish(): Promise<strin
       return text;
     },
   };
-}
-
-/** The promise, or a rejection with the signal's reason as soon as it is aborted. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal, onAbort: () => void): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => {
-    onAbort();
-    aborted.reject(signal.reason);
-  };
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

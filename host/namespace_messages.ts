@@ -20,8 +20,6 @@ export interface AreaPlace {
 
 /** Every job with its result. */
 export interface NamespaceJobs {
-  /** Checks a mountpoint; the result is its name without symlinks. */
-  check: { job: { readonly mountpoint: Uint8Array }; result: Uint8Array };
   /** Mounts a file system detached; the result is a descriptor. */
   mount: { job: FileSystemSpec; result: number };
   /** Makes a private area for a mount helper. */

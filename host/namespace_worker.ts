@@ -7,20 +7,16 @@
 
 /// <reference lib="deno.worker" />
 
-import { ControlError } from "../control/errors.ts";
-import { SysError } from "../ffi/errno.ts";
 import { closeFd } from "../ffi/sys/file.ts";
 import { copyFromArea, mountDetached } from "./detached_mount.ts";
 import { unmountDead } from "./dead_mounts.ts";
 import { forceUnmount } from "./forced_unmount.ts";
 import { swapMounts } from "./mount_swap.ts";
-import { checkMountpoint } from "./mountpoint_check.ts";
 import type { NamespaceJob, NamespaceJobs, NamespaceReply, NamespaceRequest } from "./namespace_messages.ts";
 import { closeArea, openArea } from "./private_area.ts";
-import type { WorkerError } from "./worker_messages.ts";
+import { workerError } from "./worker_error.ts";
 
 const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => NamespaceJobs[J]["result"] } = {
-  check: ({ mountpoint }) => checkMountpoint(mountpoint),
   mount: (spec) => mountDetached(spec).release(),
   openArea({ runtimeDirectory, ownerTag }) {
     const { path, target } = openArea(runtimeDirectory, ownerTag);
@@ -44,25 +40,13 @@ const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => Na
   },
 };
 
-function errorOf(thrown: unknown): WorkerError {
-  if (thrown instanceof ControlError) {
-    const { errno, syscall, rolledBack, detail } = thrown.data;
-    return { kind: "system", message: thrown.message, errno, syscall, rolledBack, detail };
-  }
-  if (thrown instanceof SysError) {
-    return { kind: "system", message: thrown.message, errno: thrown.code, syscall: thrown.syscall };
-  }
-  const stack = thrown instanceof Error ? thrown.stack : undefined;
-  return { kind: "internal", message: String(thrown), detail: stack };
-}
-
 self.onmessage = ({ data }: MessageEvent<NamespaceRequest>) => {
   let reply: NamespaceReply;
   try {
     const run = jobs[data.name] as (job: typeof data.job) => NamespaceJobs[NamespaceJob]["result"];
     reply = { ok: true, result: run(data.job) };
   } catch (error) {
-    reply = { ok: false, error: errorOf(error) };
+    reply = { ok: false, error: workerError(error) };
   }
   self.postMessage(reply);
 };

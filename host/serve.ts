@@ -5,7 +5,7 @@
  */
 
 import type { LogLevel } from "./log.ts";
-import { startMountWorker, startNamespaceWorker } from "./workers.ts";
+import { startMountWorker } from "./workers.ts";
 
 /** How the daemon is started. */
 export interface ServeOptions {
@@ -19,33 +19,18 @@ export interface ServeOptions {
   readonly logLevel: LogLevel;
 }
 
-/** Workers, of which the first was started in advance: it loads on another core while the daemon does. */
-export interface WorkerSource {
-  /** A worker that serves one mount. */
-  mount(): Worker;
-  /** A worker that does one job with mounts. */
-  namespace(): Worker;
-}
-
 /**
  * Runs the daemon until its work is done, and returns its exit code (exit_codes.ts). The caller is to exit the process with it at once:
  * threads may be left that are inside system calls on file systems that do not answer.
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const workers = startAhead();
-  const { runDaemon } = await import("./daemon.ts");
-  return await runDaemon(options, workers);
-}
-
-function startAhead(): WorkerSource {
-  const ahead: { mount: Worker | undefined; namespace: Worker | undefined } = {
-    mount: startMountWorker(),
-    namespace: startNamespaceWorker(),
-  };
-  const take = (kind: "mount" | "namespace", start: () => Worker) => () => {
-    const worker = ahead[kind] ?? start();
-    ahead[kind] = undefined;
+  // It loads on another core while the daemon does.
+  let ahead: Worker | undefined = startMountWorker();
+  const startMount = () => {
+    const worker = ahead ?? startMountWorker();
+    ahead = undefined;
     return worker;
   };
-  return { mount: take("mount", startMountWorker), namespace: take("namespace", startNamespaceWorker) };
+  const { runDaemon } = await import("./daemon.ts");
+  return await runDaemon(options, startMount);
 }

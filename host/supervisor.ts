@@ -19,6 +19,7 @@ import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { sameParams } from "./same_params.ts";
+import { unlessAborted } from "./time_limit.ts";
 import type { CreateResult, GoneEvent } from "./worker_messages.ts";
 
 /** What the supervisor tells the daemon. */
@@ -129,13 +130,12 @@ export class Supervisor {
     this.#refuseInsideStub(params);
     const data = { mount: id, path: pathText(mountpoint) };
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
-    // The worker loads while the mountpoint is looked at.
     const gone = Promise.withResolvers<GoneEvent>();
     const handle = this.#startWorker(id, gone);
     let key: string | undefined;
     try {
       await this.#ready;
-      const path = await this.#context.run("check", { mountpoint }, { signal });
+      const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
       if (this.#making.has(pathText(path))) {
         const message = `cannot mount on ${pathText(path)}: another mount is being made there`;
         throw new ControlError("system", message, { errno: "EBUSY" });

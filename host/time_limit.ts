@@ -1,5 +1,5 @@
 /**
- * Waiting for a promise, but not for ever.
+ * Waiting, but not for ever.
  *
  * @module
  */
@@ -27,4 +27,29 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   const timer = setTimeout(finish, ms);
   signal.addEventListener("abort", finish, { once: true });
   return promise.finally(() => signal.removeEventListener("abort", finish));
+}
+
+/**
+ * The promise's outcome, or a rejection with the signal's reason as soon as that is aborted; a rejection after that is dropped.
+ *
+ * @param onAbort called when the signal ends the wait
+ */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  onAbort: () => void = () => {},
+): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => {
+    promise.catch(() => {});
+    onAbort();
+    aborted.reject(signal.reason);
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

@@ -2,7 +2,7 @@
  * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
  * carries, and a worker that imports this module loads nothing.
  *
- * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `create` first, and answers
+ * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, and answers
  * every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
  * carries ownership of the descriptor to the receiver, at the moment it is posted.
  *
@@ -23,6 +23,21 @@ export interface MountOptions {
   readonly exec: boolean;
   /** Nothing can be written through the mount. */
   readonly readOnly: boolean;
+}
+
+/**
+ * Makes sure that a stub can be mounted on a path, before anything is done. May block for ever; the worker is then of no further use.
+ */
+export interface CheckRequest {
+  readonly type: "check";
+  /** An absolute path, without a NUL. */
+  readonly mountpoint: Uint8Array;
+}
+
+/** A mountpoint that can be mounted on. */
+export interface CheckResult {
+  /** Its path without symlinks. */
+  readonly path: Uint8Array;
 }
 
 /** Mounts the stub. Fails with nothing left mounted; the worker is of no further use then. */
@@ -152,6 +167,7 @@ export interface DetachRequest {
 
 /** Every request with its result. */
 export interface WorkerCalls {
+  check: { request: CheckRequest; result: CheckResult };
   create: { request: CreateRequest; result: CreateResult };
   populate: { request: PopulateRequest; result: PopulateResult };
   setMode: { request: SetModeRequest; result: SetModeResult };
@@ -164,9 +180,12 @@ export interface WorkerCalls {
 export type WorkerCall = keyof WorkerCalls;
 
 /** A request as it is posted: what is asked, and the number that the reply repeats. */
-export type WorkerRequest = {
+export type PostedRequest = {
   [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly seq: number };
 }[WorkerCall];
+
+/** A request for the mount worker itself; its entry (mount_entry.ts) answers the others. */
+export type WorkerRequest = Exclude<PostedRequest, CheckRequest>;
 
 /** Why a request failed: the fields of a control error. */
 export interface WorkerError {

@@ -6,7 +6,7 @@
 
 /** Starts a worker that serves one mount. */
 export function startMountWorker(): Worker {
-  return new Worker(new URL("./mount_worker.ts", import.meta.url), { type: "module", name: "mount" });
+  return new Worker(new URL("./mount_entry.ts", import.meta.url), { type: "module", name: "mount" });
 }
 
 /** Starts a worker that does one job with mounts. */
