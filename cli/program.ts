@@ -7,7 +7,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../control/version.ts";
 import { exitCodes } from "../host/exit_codes.ts";
+import { logLevels } from "../host/log.ts";
 import { hookTimeoutMs } from "./quick.ts";
+import { endsOfInput, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
@@ -62,22 +64,11 @@ function addDaemonCommands(program: Command, terminal: Terminal, setCode: (code:
     .description("run the daemon: the control protocol on stdin and stdout, and on a socket if one is named")
     .option("--socket <path>", "listen on a unix socket, too (default: $SPFS_SOCKET, else none)")
     .addOption(
-      new Option("--on-eof <what>", "what follows when stdin ends").choices(["linger", "abort"]).default(
-        "linger",
-      ),
+      new Option("--on-eof <what>", "what follows when stdin ends").choices(endsOfInput).default("linger"),
     )
     .option("--log <file>", "append the log to a file instead of stderr")
-    .addOption(
-      new Option("--log-level <level>", "what is logged").choices(["error", "warn", "info", "debug"]).default(
-        "info",
-      ),
-    )
-    .action(async (options) => {
-      const { serve } = await import("../host/serve.ts");
-      setCode(
-        await serve({ ...options, socket: options.socket ?? (terminal.env("SPFS_SOCKET") || undefined) }),
-      );
-    });
+    .addOption(new Option("--log-level <level>", "what is logged").choices(logLevels).default("info"))
+    .action(async (options) => setCode(await runServe(options, terminal)));
   client(
     program,
     "call <method> [json]",

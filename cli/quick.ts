@@ -1,12 +1,14 @@
 /**
- * The two commands that scripts run again and again, `call` and `criu-hook`, without the program of commands: loading that costs
- * more than the call itself. What is not plain here (help, a mistake) is left to the program.
+ * The commands that are run again and again or must start fast, `call`, `criu-hook` and `serve`, without the program of commands:
+ * loading that costs as much as everything else a short command does. What is not plain here (help, a mistake) is left to the
+ * program.
  *
  * @module
  */
 
 import { exitCodes } from "../host/exit_codes.ts";
 import { isHookStage } from "./hook_stages.ts";
+import { isEndOfInput, isLogLevel, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How long the daemon has to answer `criu-hook` when it does not say, in milliseconds. */
@@ -18,29 +20,51 @@ interface Plain {
   options: Map<string, string>;
 }
 
-/** Runs the command if it is one of the two, and plain; resolves to its exit code, or undefined when the program is to run it. */
+/** Runs the command if it is one of these, and plain; resolves to its exit code, or undefined when the program is to run it. */
 export async function runQuick(args: readonly string[], terminal: Terminal): Promise<number | undefined> {
-  if (args[0] === "call") {
-    const plain = readPlain(args.slice(1), ["--socket"]);
-    const [method, json, ...rest] = plain?.words ?? [];
-    if (plain === undefined || method === undefined || rest.length > 0) return undefined;
-    const { call } = await import("./control_commands.ts");
-    await call(method, json, { socket: plain.options.get("--socket") }, terminal);
-    return exitCodes.ok;
-  }
-  if (args[0] === "criu-hook") {
-    const plain = readPlain(args.slice(1), ["--socket", "--timeout"]);
-    const timeout = plain?.options.get("--timeout");
-    if (plain === undefined || plain.words.length > 0 || (timeout !== undefined && !/^\d+$/.test(timeout))) {
+  const [command, ...rest] = args;
+  switch (command) {
+    case "call":
+      return await quickCall(readPlain(rest, ["--socket"]), terminal);
+    case "criu-hook":
+      return await quickHook(readPlain(rest, ["--socket", "--timeout"]), terminal);
+    case "serve":
+      return await quickServe(readPlain(rest, ["--socket", "--on-eof", "--log", "--log-level"]), terminal);
+    default:
       return undefined;
-    }
-    // CRIU runs its action script at every stage; most of them must cost nothing.
-    if (!isHookStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))) return exitCodes.ok;
-    const { criuHook } = await import("./criu_hook.ts");
-    const options = { socket: plain.options.get("--socket"), timeout: Number(timeout ?? hookTimeoutMs) };
-    return await criuHook(options, terminal);
   }
-  return undefined;
+}
+
+async function quickCall(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {
+  const [method, json, ...rest] = plain?.words ?? [];
+  if (plain === undefined || method === undefined || rest.length > 0) return undefined;
+  const { call } = await import("./control_commands.ts");
+  await call(method, json, { socket: plain.options.get("--socket") }, terminal);
+  return exitCodes.ok;
+}
+
+async function quickHook(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {
+  const timeout = plain?.options.get("--timeout");
+  if (plain === undefined || plain.words.length > 0 || (timeout !== undefined && !/^\d+$/.test(timeout))) {
+    return undefined;
+  }
+  // CRIU runs its action script at every stage; most of them must cost nothing.
+  if (!isHookStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))) return exitCodes.ok;
+  const { criuHook } = await import("./criu_hook.ts");
+  const options = { socket: plain.options.get("--socket"), timeout: Number(timeout ?? hookTimeoutMs) };
+  return await criuHook(options, terminal);
+}
+
+async function quickServe(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {
+  if (plain === undefined || plain.words.length > 0) return undefined;
+  const onEof = plain.options.get("--on-eof") ?? "linger";
+  const logLevel = plain.options.get("--log-level") ?? "info";
+  if (!isEndOfInput(onEof) || !isLogLevel(logLevel)) return undefined;
+  const { options } = plain;
+  return await runServe(
+    { socket: options.get("--socket"), log: options.get("--log"), onEof, logLevel },
+    terminal,
+  );
 }
 
 function readPlain(args: readonly string[], known: readonly string[]): Plain | undefined {
@@ -51,7 +75,7 @@ function readPlain(args: readonly string[], known: readonly string[]): Plain | u
       plain.words.push(word);
       continue;
     }
-    const [, name, inline] = word.match(/^(--[a-z]+)(?:=([^]*))?$/) ?? [];
+    const [, name, inline] = word.match(/^(--[a-z-]+)(?:=([^]*))?$/) ?? [];
     const value = inline ?? args[++at];
     if (name === undefined || value === undefined || !known.includes(name)) return undefined;
     plain.options.set(name, value);

@@ -28,6 +28,8 @@ const wrong: [string[], string][] = [
   [["call", "status", "{"], "the parameters are not JSON"],
   [["create", "a", "--file", "/nonexistent/entries"], "/nonexistent/entries: "],
   [["serve", "--on-eof", "panic"], "argument 'panic' is invalid"],
+  [["serve", "--log-level", "loud"], "argument 'loud' is invalid"],
+  [["serve", "now"], "too many arguments"],
 ];
 
 for (const [args, message] of wrong) {
@@ -82,4 +84,14 @@ Deno.test("cli: a daemon that is not there exits 3 and names the socket", async 
 Deno.test("cli: the version is deno.json's", async () => {
   const config = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
   assertEquals(config.version, version);
+});
+
+Deno.test("cli: check prints a line for everything it looks at, and its exit code says whether all is there", async () => {
+  const plain = await run(["check"]);
+  const { code, out } = await run(["check", "--json"]);
+  const { lines, repairs } = JSON.parse(out);
+  assertEquals(repairs, []);
+  const states = new Set(lines.map((line: { state: string }) => line.state));
+  assertEquals(code, states.size === 1 && states.has("ok") ? 0 : 4);
+  assertEquals([plain.code, plain.out.split("\n").length], [code, lines.length + 2]);
 });
