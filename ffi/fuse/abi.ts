@@ -122,13 +122,10 @@ const called: readonly (readonly [opcode: number, name: LowlevelOpName])[] = [
 export const OP_SIZE = 352;
 
 /**
- * What libfuse calls for which opcode, within `OP_SIZE`. Each of these functions has the request as its first argument. An opcode can
- * have two (SETLK calls `flock` for flock(2) locks), and two can share one (RENAME2 calls `rename`). `write_buf` is left out: with it,
- * libfuse would hand data over in pipes.
+ * What a libfuse whose `struct fuse_lowlevel_ops` has that size (see `LibfuseAbi`) calls for which opcode. Each of these functions has
+ * the request as its first argument. An opcode can have two (SETLK calls `flock` for flock(2) locks), and two can share one (RENAME2
+ * calls `rename`). `write_buf` is left out: with it, libfuse would hand data over in pipes.
  */
-export const LOWLEVEL_OPS: readonly LowlevelOp[] = lowlevelOps(OP_SIZE);
-
-/** As `LOWLEVEL_OPS`, for another `op_size` (see `LibfuseAbi`). */
 export function lowlevelOps(opSize: number): LowlevelOp[] {
   return called
     .map(([opcode, name]): LowlevelOp => [opcode, opsIndex(name)])

@@ -7,7 +7,6 @@ import {
   libfusePrototypes,
   libfuseSymbols,
   LOWLEVEL_OP_NAMES,
-  LOWLEVEL_OPS,
   lowlevelOps,
   OP_SIZE,
   opsIndex,
@@ -15,7 +14,8 @@ import {
 import * as kernel from "../../ffi/fuse/kernel.ts";
 import { fieldSize, type FieldType } from "../../ffi/layout.ts";
 import { libfusePaths } from "../../tools/libfuse.ts";
-import { ask, hasHeaders, type ProbeOptions, type Question } from "./support/c_probe.ts";
+import { requires } from "../support/requirements.ts";
+import { ask, type ProbeOptions, type Question } from "./support/c_probe.ts";
 
 /** What a C type is passed as. */
 const TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -92,16 +92,15 @@ const found = await libfusePaths();
 for (const soname of ["libfuse3.so.3", "libfuse3.so.4"] as const) {
   const files = found[soname];
   const flags = files?.include === undefined ? [] : ["-I", files.include];
-  const macros = options(flags).defines!.map((macro) => `-D${macro.replace(" ", "=")}`);
   Deno.test({
     name: `abi: operations, structs and prototypes are those of the headers of ${soname}`,
-    ignore: files?.include === undefined || !hasHeaders(options(flags).includes, [...macros, ...flags]),
+    ...await requires({ gcc: true, libfuse: soname }),
     fn: () => compareWithHeaders(soname, flags),
   });
 
   Deno.test({
     name: `abi: ${soname} has the functions that its version is said to have`,
-    ignore: files === undefined || !hasProgram("nm"),
+    ...await requires({ programs: ["nm"], other: () => files ? undefined : `no ${soname}` }),
     fn() {
       const { stdout } = new Deno.Command("nm", { args: ["-D", "--defined-only", files!.library] })
         .outputSync();
@@ -115,10 +114,6 @@ for (const soname of ["libfuse3.so.3", "libfuse3.so.4"] as const) {
       }
     },
   });
-}
-
-function hasProgram(name: string): boolean {
-  return new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).outputSync().success;
 }
 
 Deno.test("abi: the FFI types of each function are those of its C prototype", () => {
@@ -137,13 +132,13 @@ Deno.test("abi: the FFI types of each function are those of its C prototype", ()
 
 Deno.test("abi: every opcode that libfuse hands on has its function, within the size that all versions take", () => {
   const names = (opcode: number) =>
-    LOWLEVEL_OPS.filter(([code]) => code === opcode).map(([, index]) => LOWLEVEL_OP_NAMES[index]);
+    lowlevelOps(OP_SIZE).filter(([code]) => code === opcode).map(([, index]) => LOWLEVEL_OP_NAMES[index]);
   assertEquals(names(kernel.FUSE_LOOKUP), ["lookup"]);
   assertEquals(names(kernel.FUSE_RENAME2), ["rename"]);
   assertEquals(names(kernel.FUSE_SETLKW), ["setlk", "flock"]);
   assertEquals(names(kernel.FUSE_BATCH_FORGET), ["forget_multi"]);
   assertEquals(names(kernel.FUSE_STATX), []);
-  for (const [, index] of LOWLEVEL_OPS) {
+  for (const [, index] of lowlevelOps(OP_SIZE)) {
     assert((index + 1) * 8 <= OP_SIZE);
     // These two are not called with a request, and these two want buffers of libfuse's own.
     assert(!["init", "destroy", "write_buf", "retrieve_reply"].includes(LOWLEVEL_OP_NAMES[index]!));

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as constants from "../../ffi/sys/constants.ts";
 import { arch, NR, openFlags, requireArch, syscallNumbers } from "../../ffi/sys/arch.ts";
+import { requires } from "../support/requirements.ts";
 import { headerTrees } from "./support/header_trees.ts";
-import { ask, hasHeaders } from "./support/c_probe.ts";
+import { ask, lacksHeaders } from "./support/c_probe.ts";
 
 /** linux/mount.h and sys/mount.h define the same things; the kernel's has them all but what umount2(2) takes. */
 const includes = [
@@ -32,7 +33,7 @@ const trees = await headerTrees();
 for (const { name, flags: tree } of trees) {
   Deno.test({
     name: `constants: those that are in ${name} have that value`,
-    ignore: !hasHeaders(includes, tree),
+    ...await requires({ gcc: true, other: () => lacksHeaders(includes, tree) }),
     fn() {
       const names = Object.keys(constants);
       const kernel = names.filter((name) => !UMOUNT.includes(name));
@@ -62,7 +63,7 @@ for (const { name, flags: tree } of trees) {
 
   Deno.test({
     name: `constants: the system call numbers of this machine are those of ${name}`,
-    ignore: !hasHeaders(["sys/syscall.h"], tree),
+    ...await requires({ gcc: true, other: () => lacksHeaders(["sys/syscall.h"], tree) }),
     fn() {
       const names = Object.keys(NR);
       const answers = ask(
@@ -78,7 +79,7 @@ for (const { name, flags: tree } of trees) {
 
   Deno.test({
     name: `constants: the system call numbers of aarch64 are asm-generic's in ${name}`,
-    ignore: !hasHeaders(["asm-generic/unistd.h"], tree),
+    ...await requires({ gcc: true, other: () => lacksHeaders(["asm-generic/unistd.h"], tree) }),
     fn() {
       const numbers = syscallNumbers("aarch64");
       const answers = ask(
@@ -101,11 +102,11 @@ for (const { name, flags: tree } of trees) {
   });
 }
 
-const withArm64 = trees.find(({ flags }) => hasHeaders(arm64, flags));
+const withArm64 = trees.find(({ flags }) => lacksHeaders(arm64, flags) === undefined);
 
 Deno.test({
   name: "constants: the open flags of aarch64 are those of its headers",
-  ignore: withArm64 === undefined,
+  ...await requires({ gcc: true, other: () => withArm64 ? undefined : "no headers of aarch64" }),
   fn() {
     const values = Object.entries(openFlags("aarch64"));
     const questions = values.map(([name]) => ({ name, values: [name] }));

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Errno, errnoName, errnoText, isSysError, SysError } from "../../ffi/errno.ts";
-import { ask, hasHeaders } from "./support/c_probe.ts";
+import { requires } from "../support/requirements.ts";
+import { ask } from "./support/c_probe.ts";
 
 Deno.test("errno: a SysError says call, subject, code and meaning", () => {
   const error = new SysError("openat", Errno.ENOENT, { path: "/x" });
@@ -45,7 +46,7 @@ Deno.test("errno: every number has one name and a text", () => {
 
 Deno.test({
   name: "errno: the numbers are those of the headers",
-  ignore: !hasHeaders(["errno.h"]),
+  ...await requires({ gcc: true }),
   fn() {
     const names = Object.keys(Errno);
     const answers = ask({ includes: ["errno.h"] }, names.map((name) => ({ name, values: [name] })));

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import * as kernel from "../../ffi/fuse/kernel.ts";
 import { fieldSize, type FieldType } from "../../ffi/layout.ts";
+import { requires } from "../support/requirements.ts";
 import { headerTrees } from "./support/header_trees.ts";
-import { ask, hasHeaders, type Question } from "./support/c_probe.ts";
+import { ask, lacksHeaders, type Question } from "./support/c_probe.ts";
 
 /** The minor version of the protocol that brought an enumerator, struct or field to linux/fuse.h, if it is later than 7.30. */
 const SINCE: Readonly<Record<string, number>> = {
@@ -92,7 +93,7 @@ function since(...names: string[]): string {
 for (const { name, flags } of await headerTrees()) {
   Deno.test({
     name: `kernel: opcodes, flags and ioctls are those of linux/fuse.h in ${name}`,
-    ignore: !hasHeaders(includes, flags),
+    ...await requires({ gcc: true, other: () => lacksHeaders(includes, flags) }),
     fn() {
       const questions = constants.map(([name]): Question => ({
         name,
@@ -117,7 +118,7 @@ for (const { name, flags } of await headerTrees()) {
 
   Deno.test({
     name: `kernel: sizes, offsets, widths and signs of fields are those of linux/fuse.h in ${name}`,
-    ignore: !hasHeaders(includes, flags),
+    ...await requires({ gcc: true, other: () => lacksHeaders(includes, flags) }),
     fn() {
       const questions: Question[] = [];
       const expected = new Map<string, bigint[]>();

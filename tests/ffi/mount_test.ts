@@ -1,15 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
-import { CAP_SYS_ADMIN } from "../../ffi/sys/constants.ts";
-import { type Capabilities, capget } from "../../ffi/sys/identity.ts";
+import { requires } from "../support/requirements.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
-
-const mayMount = (((capget() as Capabilities).effective >> BigInt(CAP_SYS_ADMIN)) & 1n) === 1n;
 
 Deno.test({
   name:
     "mount: mounts are made detached, attached, put beneath, changed and taken off, in a namespace of their own",
-  ignore: !mayMount,
+  ...await requires({ root: true }),
   fn() {
     using directory = temporaryDirectory();
     const child = new URL("./support/mount_child.ts", import.meta.url).pathname;

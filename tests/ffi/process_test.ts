@@ -14,6 +14,7 @@ import { fcntlGet } from "../../ffi/sys/file.ts";
 import * as identity from "../../ffi/sys/identity.ts";
 import { check, cstr } from "../../ffi/sys/libc.ts";
 import { PollSet } from "../../ffi/sys/poll.ts";
+import { requires } from "../support/requirements.ts";
 import { kill, pidfdOpen, prlimit64, readProcFile, type Rlimit } from "../../ffi/sys/process.ts";
 
 Deno.test("process: a pidfd becomes readable when the process ends", async () => {
@@ -90,7 +91,7 @@ Deno.test("identity: the id that is never valid is refused before it is taken fo
 
 Deno.test({
   name: "identity: without the capability, a change of user, group or groups is refused",
-  ignore: Deno.uid() !== 0,
+  ...await requires({ root: true, programs: ["setpriv"] }),
   fn() {
     const child = new URL("./support/powerless_child.ts", import.meta.url).pathname;
     const { stdout, stderr } = new Deno.Command("setpriv", {

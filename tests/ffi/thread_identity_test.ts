@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
 import { readProcFile } from "../../ffi/sys/process.ts";
+import { requires } from "../support/requirements.ts";
 import { temporaryDirectory, writeText } from "./support/temporary.ts";
 
 function ids(thread: string): string[] {
@@ -10,7 +11,7 @@ function ids(thread: string): string[] {
 
 Deno.test({
   name: "identity: user, groups and umask change for one thread and no other, and can be changed back",
-  ignore: Deno.uid() !== 0,
+  ...await requires({ root: true }),
   async fn() {
     using directory = temporaryDirectory();
     const path = writeText(directory, "secret", "x");

@@ -5,6 +5,7 @@ import { Fd } from "../../ffi/sys/fd.ts";
 import { openat, procFdPath } from "../../ffi/sys/file.ts";
 import { check, cstr, type CString } from "../../ffi/sys/libc.ts";
 import * as xattr from "../../ffi/sys/xattr.ts";
+import { requires } from "../support/requirements.ts";
 import { temporaryDirectory, writeText } from "./support/temporary.ts";
 
 interface Form {
@@ -38,17 +39,18 @@ function exercise(form: Form): void {
 }
 
 /** Attributes of users need a file system that has them: tmpfs only has since Linux 6.6. */
-function supported(): boolean {
+function lacksAttributes(): string | undefined {
   using directory = temporaryDirectory();
   const path = cstr(writeText(directory, "probe", ""));
-  return xattr.setxattr(path, cstr("user.spfs"), new Uint8Array(1), 0) === 0;
+  const result = xattr.setxattr(path, cstr("user.spfs"), new Uint8Array(1), 0);
+  return result === 0 ? undefined : "temporary files have no extended attributes";
 }
 
-const ignore = !supported();
+const skip = await requires({ other: lacksAttributes });
 
 Deno.test({
   name: "xattr: by path",
-  ignore,
+  ...skip,
   fn() {
     using directory = temporaryDirectory();
     const path = cstr(writeText(directory, "f", ""));
@@ -69,7 +71,7 @@ Deno.test({
 
 Deno.test({
   name: "xattr: by descriptor, and by the path of an O_PATH one",
-  ignore,
+  ...skip,
   fn() {
     using directory = temporaryDirectory();
     writeText(directory, "f", "");

@@ -26,15 +26,15 @@ export interface ProbeOptions {
   readonly flags?: readonly string[];
 }
 
-/** Whether a C compiler is there and finds these headers. */
-export function hasHeaders(includes: readonly string[], flags: readonly string[] = []): boolean {
+/** Which of these headers the C compiler does not find, as a phrase; `undefined` when it finds all of them. */
+export function lacksHeaders(includes: readonly string[], flags: readonly string[] = []): string | undefined {
   try {
-    const source = includes.map((name) => `#if !__has_include(<${name}>)\n#error no ${name}\n#endif\n`).join(
-      "",
+    const missing = includes.filter((name) =>
+      compile(["-fsyntax-only", ...flags], `#if !__has_include(<${name}>)\n#error none\n#endif\n`) !== ""
     );
-    return compile(["-fsyntax-only", ...flags], source) === "";
+    return missing.length === 0 ? undefined : `no headers ${missing.join(", ")}`;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return "no gcc";
     throw error;
   }
 }
