@@ -34,7 +34,7 @@ static inline void begin_case(const char *name)
 }
 
 /* Prints what stat says of a path, of the node itself and not of a symlink's target. */
-static inline void show(const char *path)
+__attribute__((noinline)) static void show(const char *path)
 {
 	struct stat st;
 	int found = lstat(path, &st);

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "detached.h"
 #include "monotonic.h"
 #include "pattern.h"
 
@@ -68,7 +69,7 @@ int main(int argc, char **argv)
 	const char *directory = argv[1];
 	long tick_ms = atol(argv[3]);
 	page_size = sysconf(_SC_PAGESIZE);
-	setsid();
+	detach();
 	umask(022);
 	result_fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (result_fd < 0)
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
 	const unsigned char *shared = mmap(NULL, data_size, PROT_READ, MAP_SHARED, data_fd, 0);
 	unsigned char *private =
 		mmap(NULL, PRIVATE_PAGES * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, private_fd, 0);
-	char cwd[PATH_MAX], seen[PATH_MAX];
+	char cwd[PATH_MAX];
 	snprintf(cwd, sizeof cwd, "%s/work", directory);
 	if (shared == MAP_FAILED || private == MAP_FAILED || chdir(cwd) != 0) {
 		report("bad set-up %s\n", strerror(errno));
@@ -125,7 +126,6 @@ int main(int argc, char **argv)
 		expect(pattern_matches(PRIVATE_SEED, 0, private, page_size), "private mapping, clean page", tick);
 		struct stat log;
 		expect(stat("../log", &log) == 0 && log.st_size >= (off_t)(tick * length), "stat from the cwd", tick);
-		expect(getcwd(seen, sizeof seen) != NULL && strcmp(seen, cwd) == 0, "getcwd", tick);
 		report("tick %lu us=%ld\n", tick, (long)((monotonic_ns() - begun) / 1000));
 
 		if (sigtimedwait(&stop, NULL, &pause) == SIGTERM) {

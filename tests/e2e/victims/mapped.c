@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "detached.h"
 #include "pattern.h"
 
 enum { SEED = 2, PAGES = 3, DIRTY = 0xd1 };
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
 		touch |= strcmp(argv[i], "touch") == 0;
 		lock |= strcmp(argv[i], "lock") == 0;
 	}
-	setsid();
+	detach();
 	sigset_t go;
 	sigemptyset(&go);
 	sigaddset(&go, SIGUSR1);

@@ -1,0 +1,67 @@
+/**
+ * Dumping and restoring a process tree by CRIU.
+ *
+ * @module
+ */
+
+import { criuPath } from "../../../tools/criu.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** Images of a process tree. */
+export class Images {
+  readonly #sandbox: Sandbox;
+  readonly #criu: string;
+  /** Their directory. */
+  readonly directory: string;
+
+  private constructor(sandbox: Sandbox, criu: string, directory: string) {
+    this.#sandbox = sandbox;
+    this.#criu = criu;
+    this.directory = directory;
+  }
+
+  /** Dumps a process, which ends by that. @throws {Error} with the end of CRIU's log */
+  static async dump(sandbox: Sandbox, pid: number, name = "images"): Promise<Images> {
+    const images = new Images(sandbox, await criuPath(), sandbox.directory(name));
+    await images.#run("dump", ["--tree", String(pid)]);
+    return images;
+  }
+
+  /**
+   * Restores the tree, detached, with its process ids.
+   *
+   * @param hook the command that CRIU runs at each stage, instead of a file that CRIU could run itself
+   * @throws {Error} with the end of CRIU's log
+   */
+  async restore(hook: readonly string[]): Promise<number> {
+    const actionScript = `${this.directory}/action-script`;
+    await Deno.writeTextFile(actionScript, `#!/bin/sh\nexec ${hook.map((word) => `'${word}'`).join(" ")}\n`);
+    await Deno.chmod(actionScript, 0o755);
+    const pidfile = `${this.directory}/restored.pid`;
+    await this.#run("restore", ["--restore-detached", "--pidfile", pidfile, "--action-script", actionScript]);
+    const pid = Number(Deno.readTextFileSync(pidfile));
+    this.#sandbox.adopt(pid);
+    return pid;
+  }
+
+  async #run(command: string, args: readonly string[]): Promise<void> {
+    const log = `${command}.log`;
+    const child = this.#sandbox.start(this.#criu, [
+      command,
+      "--images-dir",
+      this.directory,
+      "--log-file",
+      log,
+      "-v4",
+      ...args,
+    ]);
+    await child.closeInput();
+    const { code, stderr } = await child.ended();
+    if (code !== 0) {
+      const told = await Deno.readTextFile(`${this.directory}/${log}`).catch(() => "");
+      throw new Error(
+        `criu ${command} ended with ${code}: ${stderr}\n${told.split("\n").slice(-25).join("\n")}`,
+      );
+    }
+  }
+}
