@@ -57,6 +57,8 @@ export type { ErrnoName } from "./errno.ts";
 export { struct } from "./layout.ts";
 export type { Field, Fields, FieldType, FieldValue, Getter, Setter, Struct } from "./layout.ts";
 export * as kernel from "./fuse/kernel.ts";
+export { chooseAbi, libfuseSymbols } from "./fuse/abi.ts";
+export type { LibfuseAbi } from "./fuse/abi.ts";
 export { FUSE_SONAMES, FuseLibraryError, loadFuse, parseFuseVersion } from "./fuse/library.ts";
 export type { FuseLibrary, FuseSymbols, FuseVersion } from "./fuse/library.ts";
 export { prepareFuseMount } from "./fuse/mount.ts";

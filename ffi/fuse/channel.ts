@@ -13,7 +13,8 @@ const OUT_HEADER_SIZE = 16; // struct fuse_out_header: u32 len, i32 error, u64 u
 /** Answers through libfuse, which frees its request in doing so. */
 export function libfuseChannel(symbols: FuseSymbols): ReplyChannel {
   return {
-    data: (request, payload, length) => symbols.fuse_reply_buf(request.address, payload, BigInt(length)),
+    data: (request, payload, length) =>
+      symbols.fuse_reply_buf(request.address, payload as Uint8Array<ArrayBuffer>, BigInt(length)),
     error: (request, errno) => symbols.fuse_reply_err(request.address, errno),
     none: (request) => symbols.fuse_reply_none(request.address),
   };

@@ -159,4 +159,4 @@ export class Request {
 }
 
 /** Length of `struct fuse_in_header` in bytes: the operation's own arguments start here. */
-export const IN_HEADER_SIZE = HEADER;
+export const IN_HEADER_SIZE: number = HEADER;
