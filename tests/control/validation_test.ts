@@ -200,6 +200,11 @@ const entryRefusals: [string, unknown, string][] = [
     "entries[1].data: not base64 with padding",
   ],
   [
+    "base64 with white space",
+    { type: "file", path: "a", data: { b64: "aG k" } },
+    "entries[1].data: not base64 with padding",
+  ],
+  [
     "nanoseconds beyond a second",
     { type: "fifo", path: "a", mtime: { sec: "0", nsec: 1e9 } },
     "entries[1].mtime.nsec: expected at most 999999999",
