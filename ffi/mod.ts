@@ -6,45 +6,45 @@
  * tables of both are in `kernel.ts`. This one has a single file:
  *
  * ```ts
- * import * as fuse from "@spfs/spfs/ffi";
+ * import { cstr, Errno, kernel, loadFuse, prepareFuseMount, type Request, Session } from "@spfs/spfs/ffi";
  *
  * const text = new TextEncoder().encode("hello, world\n");
  * const attributes = (out: DataView, at: number, ino: bigint) => {
- *   const { set } = fuse.kernel.fuse_attr;
+ *   const { set } = kernel.fuse_attr;
  *   set.ino(out, ino, at);
  *   set.mode(out, ino === 1n ? 0o040755 : 0o100644, at);
  *   set.nlink(out, 1, at);
  *   set.size(out, ino === 1n ? 0n : BigInt(text.length), at);
  * };
- * const answer = (request: fuse.Request, size: number, fill: (out: DataView) => void) => {
+ * const answer = (request: Request, size: number, fill: (out: DataView) => void) => {
  *   const bytes = new Uint8Array(size);
  *   fill(new DataView(bytes.buffer));
  *   request.replyData(bytes);
  * };
  *
- * export const hello = new Map<number, (request: fuse.Request) => void>([
- *   [fuse.kernel.FUSE_LOOKUP, (request) => {
- *     if (new TextDecoder().decode(request.name(40)) !== "hello") return void request.replyError(fuse.Errno.ENOENT);
- *     answer(request, fuse.kernel.fuse_entry_out.size, (out) => {
- *       fuse.kernel.fuse_entry_out.set.nodeid(out, 2n);
+ * export const hello = new Map<number, (request: Request) => void>([
+ *   [kernel.FUSE_LOOKUP, (request) => {
+ *     if (new TextDecoder().decode(request.name(40)) !== "hello") return void request.replyError(Errno.ENOENT);
+ *     answer(request, kernel.fuse_entry_out.size, (out) => {
+ *       kernel.fuse_entry_out.set.nodeid(out, 2n);
  *       attributes(out, 40, 2n);
  *     });
  *   }],
- *   [fuse.kernel.FUSE_FORGET, (request) => request.replyNone()],
- *   [fuse.kernel.FUSE_BATCH_FORGET, (request) => request.replyNone()],
- *   [fuse.kernel.FUSE_GETATTR, (request) => {
- *     answer(request, fuse.kernel.fuse_attr_out.size, (out) => attributes(out, 16, request.nodeid));
+ *   [kernel.FUSE_FORGET, (request) => request.replyNone()],
+ *   [kernel.FUSE_BATCH_FORGET, (request) => request.replyNone()],
+ *   [kernel.FUSE_GETATTR, (request) => {
+ *     answer(request, kernel.fuse_attr_out.size, (out) => attributes(out, 16, request.nodeid));
  *   }],
- *   [fuse.kernel.FUSE_READ, (request) => {
- *     const at = Number(fuse.kernel.fuse_read_in.get.offset(request.view, 40));
- *     request.replyData(text.subarray(at, at + fuse.kernel.fuse_read_in.get.size(request.view, 40)));
+ *   [kernel.FUSE_READ, (request) => {
+ *     const at = Number(kernel.fuse_read_in.get.offset(request.view, 40));
+ *     request.replyData(text.subarray(at, at + kernel.fuse_read_in.get.size(request.view, 40)));
  *   }],
  * ]);
  *
  * export async function serve(mountpoint: string): Promise<void> {
- *   using library = fuse.loadFuse();
- *   using mount = fuse.prepareFuseMount(fuse.cstr(mountpoint), { source: "hello", subtype: "hello" });
- *   using session = new fuse.Session(mount.device.release(), { library, handlers: hello });
+ *   using library = loadFuse();
+ *   using mount = prepareFuseMount(cstr(mountpoint), { source: "hello", subtype: "hello" });
+ *   using session = new Session(mount.device.release(), { library, handlers: hello });
  *   mount.attach();
  *   await session.serve(); // until somebody unmounts it
  * }
