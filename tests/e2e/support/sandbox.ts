@@ -20,6 +20,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #children = new Set<Child>();
   readonly #adopted = new Set<number>();
   readonly #loops = new Set<string>();
+  #closing = false;
 
   /** Makes one. */
   constructor() {
@@ -40,8 +41,9 @@ export class Sandbox implements AsyncDisposable {
     return path;
   }
 
-  /** Starts a program that ends with the sandbox at the latest. */
+  /** Starts a program that ends with the sandbox at the latest. @throws {Error} when the sandbox is being taken down */
   start(command: string, args: readonly string[] = [], options: ChildOptions = {}): Child {
+    if (this.#closing) throw new Error(`${command}: the sandbox is being taken down`);
     const child = Child.start(command, args, options);
     this.#children.add(child);
     return child;
@@ -79,6 +81,7 @@ export class Sandbox implements AsyncDisposable {
    * @throws {LeakError} naming what could not be removed
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
     const left: string[] = [];
     for (const child of this.#children) child.kill("SIGKILL");
     for (const pid of this.#adopted) {
@@ -96,8 +99,12 @@ export class Sandbox implements AsyncDisposable {
     for (const device of this.#loops) {
       await run("losetup", ["--detach", device]).catch((error) => left.push(error.message));
     }
-    const attached = await run("losetup", ["--list", "--noheadings", "--output", "NAME,BACK-FILE"]);
-    for (const line of attached.split("\n")) if (line.includes(`${this.path}/`)) left.push(line.trim());
+    // The kernel detaches a device when its last user is gone: a file system that was unmounted lazily takes a moment.
+    const detached = async () =>
+      !(await run("losetup", ["--list", "--output", "BACK-FILE"])).includes(`${this.path}/`);
+    await until("loop devices without an image of this sandbox", detached).catch((error) =>
+      left.push(error.message)
+    );
     for (const { mountpoint } of mountsBelow(this.path)) left.push(`${mountpoint} is mounted`);
     if (left.length === 0) {
       await run("rm", ["-r", "--one-file-system", this.path]).catch((error) => left.push(error.message));
