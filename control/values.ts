@@ -14,6 +14,12 @@ export interface WireBytes {
 /** A file name, path or symlink text on the wire: a string where the bytes are valid UTF-8, otherwise the bytes. */
 export type WirePath = string | WireBytes;
 
+/** A 64-bit integer as a decimal string. */
+export type WireInt64 = string;
+
+/** Permission bits as an octal string such as "0644". */
+export type WireMode = string;
+
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
