@@ -1,0 +1,117 @@
+/**
+ * Running test files in a process of their own that cannot outlive its time, and looking at what it leaves behind.
+ *
+ * @module
+ */
+
+import {
+  detachLoopDevice,
+  killProcesses,
+  leftLoopDevices,
+  leftMounts,
+  RUN_VARIABLE,
+  unmount,
+} from "./leftovers.ts";
+import { failure, parseJunit, type TestReport, total } from "./test_report.ts";
+
+/** Tests to run. */
+export interface TestRun {
+  /** What it is called in reports. */
+  readonly name: string;
+  /** Arguments of `deno test`: files and flags. */
+  readonly args: readonly string[];
+  /** Variables on top of the environment's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** After how many milliseconds the process and all it started are killed. */
+  readonly timeoutMs: number;
+}
+
+/** What a run came to. */
+export interface TestRunResult {
+  /** The tests that ended; a run that did not get to its end, or left something behind, has a failure of its own. */
+  readonly report: TestReport;
+  /** What the process wrote to stdout and stderr. */
+  readonly output: string;
+}
+
+/**
+ * Runs tests. They get a folder of their own as TMPDIR; mounts, processes and loop devices that are left when they ended are failures,
+ * and are taken away.
+ */
+export async function runTests(run: TestRun): Promise<TestRunResult> {
+  // Short, because paths of unix sockets are.
+  const folder = await Deno.makeTempDir({ dir: "/tmp", prefix: "spfs-t-" });
+  await Deno.chmod(folder, 0o755); // tests have other users go through it
+  await Deno.mkdir(`${folder}/t`);
+  await Deno.chmod(`${folder}/t`, 0o1777);
+  const id = crypto.randomUUID();
+  const { code, killed } = await runProcess(run, folder, id);
+  const left = await takeAway(id, folder);
+  const written = await Deno.readTextFile(`${folder}/output`).catch(() => "");
+  const reports = [await readReport(`${folder}/report.xml`, run, code, killed)];
+  if (left.length > 0 && !killed) reports.push(failure(run.name, "leaves nothing behind", left.join("\n")));
+  if (leftMounts(folder).length === 0) await Deno.remove(folder, { recursive: true });
+  return { report: total(reports), output: written };
+}
+
+/** Runs the process to its end or the end of its time. Its output goes to a file: a pipe would stay open in what it leaves behind. */
+async function runProcess(
+  { args, env = {}, timeoutMs }: TestRun,
+  folder: string,
+  id: string,
+): Promise<{ code: number; killed: boolean }> {
+  const command = [Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${folder}/report.xml`, ...args];
+  const child = new Deno.Command("sh", {
+    args: ["-c", `exec "$@" >"$0" 2>&1`, `${folder}/output`, ...command],
+    env: { ...env, TMPDIR: `${folder}/t`, NO_COLOR: "1", RUST_BACKTRACE: "0", [RUN_VARIABLE]: id },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    detached: true, // a process group of its own, to be killed as one
+  }).spawn();
+  let killed = false;
+  const timer = setTimeout(() => {
+    killed = true;
+    Deno.kill(-child.pid, "SIGKILL");
+    killProcesses(id).catch(() => {}); // those that left the group; whoever it cannot find is looked for again afterwards
+  }, timeoutMs);
+  const { code } = await child.status;
+  clearTimeout(timer);
+  return { code, killed };
+}
+
+async function readReport(
+  path: string,
+  run: TestRun,
+  code: number,
+  killed: boolean,
+): Promise<TestReport> {
+  if (killed) return failure(run.name, "ends in time", `killed after ${run.timeoutMs / 1000} s`);
+  try {
+    const report = parseJunit(await Deno.readTextFile(path));
+    if (code === 0 || report.failed.length > 0) return report;
+    return total([report, failure(run.name, "loads", `deno test ended with ${code}, see its output`)]);
+  } catch (error) {
+    const message = `deno test ended with ${code} and without a report (${(error as Error).message})`;
+    return failure(run.name, "gets to its end", message);
+  }
+}
+
+/** Takes away what a run left. @returns a line for each thing. */
+async function takeAway(id: string, folder: string): Promise<string[]> {
+  const lines: string[] = [];
+  try {
+    for (const { pid, command } of await killProcesses(id)) lines.push(`process ${pid} (${command})`);
+  } catch (error) {
+    lines.push((error as Error).message);
+  }
+  for (const { mountpoint, fstype } of leftMounts(folder)) {
+    const error = await unmount(mountpoint);
+    lines.push(`mount ${mountpoint} (${fstype})${error === undefined ? "" : `: ${error}`}`);
+  }
+  for (const device of leftLoopDevices(folder)) {
+    await detachLoopDevice(device);
+    lines.push(`loop device ${device}`);
+  }
+  return lines;
+}
