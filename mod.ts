@@ -36,6 +36,8 @@ export {
   encodeBytes,
   encodePath,
   type WireBytes,
+  type WireInt64,
+  type WireMode,
   type WirePath,
 } from "./control/values.ts";
 export { protocolVersion, version } from "./control/version.ts";
