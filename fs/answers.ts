@@ -72,6 +72,16 @@ export class Answers {
     return request.replyData(this.bytes, kernel.fuse_attr_out.size);
   }
 
+  /** `struct fuse_statx_out`: what GETATTR has no room for as well, such as the time of birth. */
+  extended(request: Request, attributes: StatxBuffer, times: CacheTimes = this.times): number {
+    const { size, set } = kernel.fuse_statx_out;
+    this.bytes.fill(0, 0, size);
+    set.attr_valid(this.#view, times.attributes / SECOND);
+    set.attr_valid_nsec(this.#view, Number(times.attributes % SECOND));
+    this.bytes.set(attributes.bytes.subarray(0, size - 32), 32); // struct fuse_statx begins as struct statx does
+    return request.replyData(this.bytes, size);
+  }
+
   /** `struct fuse_write_out`: `size` bytes were taken. */
   written(request: Request, size: number): number {
     this.#view.setUint32(0, size, true);

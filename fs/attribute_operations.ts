@@ -121,14 +121,8 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     const { get } = kernel.fuse_statx_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
     const result = inspect(context.node(request), byHandle ? get.fh(request.view, ARGS) : undefined);
-    if (result < 0) return void request.replyError(-result);
-    const { size, set } = kernel.fuse_statx_out;
-    const out = new Uint8Array(size);
-    const view = new DataView(out.buffer);
-    set.attr_valid(view, answers.times.attributes / 1_000_000_000n);
-    set.attr_valid_nsec(view, Number(answers.times.attributes % 1_000_000_000n));
-    out.set(attributes.bytes.subarray(0, size - 32), 32); // struct fuse_statx begins as struct statx does
-    request.replyData(out);
+    if (result < 0) request.replyError(-result);
+    else answers.extended(request, attributes);
   };
 
   const statfs = (request: Request) => {

@@ -48,7 +48,8 @@ const NEVER_PARKED: ReadonlySet<number> = new Set([
 export function verdict(mode: Mode, opcode: number, nodeid: bigint, laundering: boolean): Verdict {
   if (mode !== "stub" || laundering || NEVER_PARKED.has(opcode)) return "serve";
   if (opcode === kernel.FUSE_FLUSH) return "acknowledge";
-  if (opcode === kernel.FUSE_GETATTR && nodeid === FUSE_ROOT_ID) return "root-attributes";
+  const attributes = opcode === kernel.FUSE_GETATTR || opcode === kernel.FUSE_STATX;
+  if (attributes && nodeid === FUSE_ROOT_ID) return "root-attributes";
   return "park";
 }
 

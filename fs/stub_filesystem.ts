@@ -211,7 +211,9 @@ export class StubFilesystem implements Disposable {
       case "acknowledge":
         return void request.replyOk();
       case "root-attributes":
-        this.#context.answers.attributes(request, this.#root, UNCACHED);
+        if (request.opcode === kernel.FUSE_STATX) {
+          this.#context.answers.extended(request, this.#root, UNCACHED);
+        } else this.#context.answers.attributes(request, this.#root, UNCACHED);
     }
   }
 

@@ -41,8 +41,14 @@ const encoder = new TextEncoder();
 export class Agent implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #waiting: { command: string; resolve(answer: string): void; reject(error: Error): void }[] = [];
+  readonly #waiting: {
+    command: string;
+    timer: ReturnType<typeof setTimeout>;
+    resolve(answer: string): void;
+    reject(error: Error): void;
+  }[] = [];
   readonly #ended: Promise<Deno.CommandStatus>;
+  #disposed = false;
 
   /** Starts one; the working directory is `/`. */
   constructor() {
@@ -101,8 +107,8 @@ export class Agent implements AsyncDisposable {
     return new TextDecoder().decode(await this.bytes(command, ...words));
   }
 
-  /** stat, lstat or fstat. */
-  async stat(command: "stat" | "lstat" | "fstat", what: Word): Promise<Stat> {
+  /** stat, lstat, fstat, or stat with the time of birth. */
+  async stat(command: "stat" | "lstat" | "fstat" | "birth", what: Word): Promise<Stat> {
     const pairs = (await this.call(command, what)).split(" ").map((pair) =>
       pair.split("=") as [string, string]
     );
@@ -124,8 +130,9 @@ export class Agent implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
-  /** Kills it and waits for its end. */
+  /** Kills it and waits for its end. Calls that are under way stay unsettled: the test is over. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
     try {
       this.#process.kill("SIGKILL");
     } catch {
@@ -136,22 +143,23 @@ export class Agent implements AsyncDisposable {
 
   #send(line: string): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const shown = line.slice(0, 200);
-    const timer = setTimeout(
-      () => reject(new Error(`no answer to ${shown} in ${TIMEOUT_MS} ms`)),
-      TIMEOUT_MS,
-    );
-    const settle = () => clearTimeout(timer);
-    this.#waiting.push({ command: shown, resolve, reject });
+    const command = line.slice(0, 200);
+    const late = () => reject(new Error(`no answer to ${command} in ${TIMEOUT_MS} ms`));
+    this.#waiting.push({ command, timer: setTimeout(late, TIMEOUT_MS), resolve, reject });
     this.#writer.write(encoder.encode(`${line}\n`)).catch(() => {}); // its end is told by #read
-    return promise.finally(settle);
+    return promise;
   }
 
   async #read(): Promise<Deno.CommandStatus> {
-    for await (const line of lines(this.#process.stdout)) this.#waiting.shift()?.resolve(line);
+    for await (const line of lines(this.#process.stdout)) {
+      const { timer, resolve } = this.#waiting.shift()!;
+      clearTimeout(timer);
+      resolve(line);
+    }
     const status = await this.#process.status;
-    for (const { command, reject } of this.#waiting.splice(0)) {
-      reject(new Error(`${command}: the agent ended: ${status.signal ?? status.code}`));
+    for (const { command, timer, reject } of this.#waiting.splice(0)) {
+      clearTimeout(timer);
+      if (!this.#disposed) reject(new Error(`${command}: the agent ended: ${status.signal ?? status.code}`));
     }
     await this.#writer.abort().catch(() => {});
     return status;
