@@ -20,6 +20,8 @@ export interface TestRun {
   readonly name: string;
   /** Arguments of `deno test`: files and flags. */
   readonly args: readonly string[];
+  /** The folder in which it runs; this one's by default. */
+  readonly cwd?: string;
   /** Variables on top of the environment's. */
   readonly env?: Readonly<Record<string, string>>;
   /** After how many milliseconds the process and all it started are killed. */
@@ -56,13 +58,14 @@ export async function runTests(run: TestRun): Promise<TestRunResult> {
 
 /** Runs the process to its end or the end of its time. Its output goes to a file: a pipe would stay open in what it leaves behind. */
 async function runProcess(
-  { args, env = {}, timeoutMs }: TestRun,
+  { args, cwd, env = {}, timeoutMs }: TestRun,
   folder: string,
   id: string,
 ): Promise<{ code: number; killed: boolean }> {
   const command = [Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${folder}/report.xml`, ...args];
   const child = new Deno.Command("sh", {
     args: ["-c", `exec "$@" >"$0" 2>&1`, `${folder}/output`, ...command],
+    ...(cwd === undefined ? {} : { cwd }),
     env: { ...env, TMPDIR: `${folder}/t`, NO_COLOR: "1", RUST_BACKTRACE: "0", [RUN_VARIABLE]: id },
     stdin: "null",
     stdout: "null",
