@@ -121,7 +121,7 @@ async function demo(sandbox: Sandbox): Promise<void> {
   const remote = await Remote.make(sandbox);
   const device = await remote.attach();
   await remote.mount(mountpoint);
-  tell(`${device} is mounted on ${mountpoint}`);
+  tell(`${device} is mounted on ${mountpoint}; ${remote.source} points to the device`);
   Deno.mkdirSync(`${mountpoint}/work`);
   Deno.writeFileSync(`${mountpoint}/data`, patternBytes(1, DATA_BYTES));
   Deno.writeFileSync(`${mountpoint}/private`, patternBytes(2, 3 * PAGE_BYTES));
@@ -142,7 +142,7 @@ async function demo(sandbox: Sandbox): Promise<void> {
   await remote.detach();
   check(
     mountsBelow(mountpoint).length === 0,
-    `nothing is mounted on ${mountpoint}, and ${device} has no disk`,
+    `nothing is mounted on ${mountpoint}, and ${remote.source} is gone`,
   );
 
   title("spfs takes its place, with placeholders of the recorded files");
@@ -152,7 +152,7 @@ async function demo(sandbox: Sandbox): Promise<void> {
   const list = sandbox.at("entries.json");
   Deno.writeTextFileSync(list, JSON.stringify(entries));
   tell((await daemon.command("create", "net", "--file", list)).trim());
-  const replace = ["replace", "net", "--source", device, "--type", "ext4", "--hold"];
+  const replace = ["replace", "net", "--source", remote.source, "--type", "ext4", "--hold"];
   tell((await daemon.command(...replace, "--retry-initial", "50", "--retry-max", "400")).trim());
   check(mountsBelow(mountpoint)[0]?.fstype === "fuse.spfs", "the mount is of type fuse.spfs");
 
@@ -181,8 +181,8 @@ async function demo(sandbox: Sandbox): Promise<void> {
   );
 
   title("The file system comes back: spfs finds it at its next attempt");
-  await remote.attach(device);
-  tell(`${device} has its disk again`);
+  await remote.attach();
+  tell(`${remote.source} is there again`);
   await until(
     "the real file system in place",
     () => mountsBelow(mountpoint).every((m) => m.fstype === "ext4"),
@@ -230,7 +230,7 @@ function exists(path: string): boolean {
 /** Runs the demo and returns the exit code. */
 async function main(): Promise<number> {
   const started = performance.now();
-  const sandbox = new Sandbox();
+  const sandbox = new Sandbox("spfs-demo-");
   const interrupted = Promise.withResolvers<never>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => interrupted.reject(new Error(`interrupted by ${signal}`)));

@@ -25,7 +25,7 @@ await e2e(
     const result = sandbox.at("result");
     await Deno.writeFile(result, new Uint8Array());
     const remote = await Remote.make(sandbox);
-    const device = await remote.attach();
+    await remote.attach();
     await remote.mount(mountpoint);
     Deno.mkdirSync(`${mountpoint}/work`);
     Deno.writeFileSync(`${mountpoint}/data`, patternBytes(1, 16 * 4096 + 123));
@@ -44,7 +44,7 @@ await e2e(
     await spfs.call("file.create", { mount: "net", entries });
     await spfs.call("mount.replace", {
       mount: "net",
-      source: device,
+      source: remote.source,
       type: "ext4",
       hold: true,
       retry: { initialMs: 20, maxMs: 50 },
@@ -59,7 +59,7 @@ await e2e(
     assertEquals(ticks(result), before, "the process went on without its file system");
     assert(isAlive(pid));
 
-    await remote.attach(device);
+    await remote.attach();
     await spfs.event("replace.done", ({ ok }) => ok);
     await until("ticks after the file system is back", () => ticks(result) >= before + 10);
     assertEquals(mountsBelow(mountpoint).map(({ fstype }) => fstype), ["ext4"]);

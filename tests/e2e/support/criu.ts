@@ -14,21 +14,24 @@ export class Images {
   /** Their directory. */
   readonly directory: string;
 
-  private constructor(sandbox: Sandbox, criu: string, directory: string) {
+  readonly #pid: number;
+
+  private constructor(sandbox: Sandbox, criu: string, directory: string, pid: number) {
     this.#sandbox = sandbox;
     this.#criu = criu;
     this.directory = directory;
+    this.#pid = pid;
   }
 
   /** Dumps a process, which ends by that. @throws {Error} with the end of CRIU's log */
   static async dump(sandbox: Sandbox, pid: number, name = "images"): Promise<Images> {
-    const images = new Images(sandbox, await criuPath(), sandbox.directory(name));
+    const images = new Images(sandbox, await criuPath(), sandbox.directory(name), pid);
     await images.#run("dump", ["--tree", String(pid)]);
     return images;
   }
 
   /**
-   * Restores the tree, detached, with its process ids.
+   * Restores the tree, detached, with its process ids, and returns the root's.
    *
    * @param hook the command that CRIU runs at each stage, instead of a file that CRIU could run itself
    * @throws {Error} with the end of CRIU's log
@@ -37,11 +40,10 @@ export class Images {
     const actionScript = `${this.directory}/action-script`;
     await Deno.writeTextFile(actionScript, `#!/bin/sh\nexec ${hook.map((word) => `'${word}'`).join(" ")}\n`);
     await Deno.chmod(actionScript, 0o755);
-    const pidfile = `${this.directory}/restored.pid`;
-    await this.#run("restore", ["--restore-detached", "--pidfile", pidfile, "--action-script", actionScript]);
-    const pid = Number(Deno.readTextFileSync(pidfile));
-    this.#sandbox.adopt(pid);
-    return pid;
+    // Also when the restore does not succeed: CRIU may have made the process.
+    this.#sandbox.adopt(this.#pid);
+    await this.#run("restore", ["--restore-detached", "--action-script", actionScript]);
+    return this.#pid;
   }
 
   async #run(command: string, args: readonly string[]): Promise<void> {

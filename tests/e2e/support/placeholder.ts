@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { WireEntry } from "../../../control/wire.ts";
+import type { FileCreateParams } from "../../../control/wire.ts";
+
+type WireEntry = FileCreateParams["entries"][number];
 
 /**
  * The entries for `file.create` that stand for everything below a directory, whose contents are not taken: only types, modes, owners,

@@ -10,22 +10,27 @@ import type { Sandbox } from "./sandbox.ts";
 /** An ext4 file system in a file of the sandbox. */
 export class Remote {
   readonly #sandbox: Sandbox;
-  /** The image. */
-  readonly image: string;
+  readonly #image: string;
+  /**
+   * What it is mounted from: a symlink to its device, which is there only while it is attached. A loop device's own name will not do:
+   * once it is detached, somebody else may get it.
+   */
+  readonly source: string;
   #device: string | undefined;
 
-  private constructor(sandbox: Sandbox, image: string) {
+  private constructor(sandbox: Sandbox, name: string) {
     this.#sandbox = sandbox;
-    this.image = image;
+    this.#image = sandbox.at(`${name}.img`);
+    this.source = sandbox.at(`${name}.disk`);
   }
 
   /** Makes an empty file system of some MiB. */
   static async make(sandbox: Sandbox, name = "remote", mebibytes = 32): Promise<Remote> {
-    const image = sandbox.at(`${name}.img`);
-    await Deno.writeFile(image, new Uint8Array());
-    await Deno.truncate(image, mebibytes * 1024 * 1024);
-    await run("mkfs.ext4", ["-q", "-F", "-E", "root_owner=0:0", image]);
-    return new Remote(sandbox, image);
+    const remote = new Remote(sandbox, name);
+    await Deno.writeFile(remote.#image, new Uint8Array());
+    await Deno.truncate(remote.#image, mebibytes * 1024 * 1024);
+    await run("mkfs.ext4", ["-q", "-F", "-E", "root_owner=0:0", remote.#image]);
+    return remote;
   }
 
   /** The device that it is attached to. @throws {Error} when it is not */
@@ -34,13 +39,16 @@ export class Remote {
     return this.#device;
   }
 
-  /** Attaches it to a loop device, the one that is named if one is. */
-  async attach(device?: string): Promise<string> {
-    return this.#device = await this.#sandbox.attachLoop(this.image, device);
+  /** Attaches it to a loop device and returns that. */
+  async attach(): Promise<string> {
+    this.#device = await this.#sandbox.attachLoop(this.#image);
+    await Deno.symlink(this.#device, this.source);
+    return this.#device;
   }
 
-  /** Detaches it; nothing may use it any more. */
+  /** Detaches it, and waits until nobody uses it any more. */
   async detach(): Promise<void> {
+    await Deno.remove(this.source);
     await this.#sandbox.detachLoop(this.device);
     this.#device = undefined;
   }

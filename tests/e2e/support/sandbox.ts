@@ -5,7 +5,7 @@
  */
 
 import { Child, type ChildOptions, run } from "./child.ts";
-import { isAlive, mountsBelow, until } from "./proc.ts";
+import { isAlive, mountsBelow, until, within } from "./proc.ts";
 
 /** Thrown when something is left behind. */
 export class LeakError extends Error {
@@ -19,12 +19,12 @@ export class Sandbox implements AsyncDisposable {
   readonly path: string;
   readonly #children = new Set<Child>();
   readonly #adopted = new Set<number>();
-  readonly #loops = new Set<string>();
+  readonly #loops = new Map<string, string>();
   #closing = false;
 
-  /** Makes one. */
-  constructor() {
-    this.path = Deno.makeTempDirSync({ prefix: "spfs-e2e-" });
+  /** Makes one, whose name begins so. */
+  constructor(prefix = "spfs-e2e-") {
+    this.path = Deno.makeTempDirSync({ prefix });
     Deno.chmodSync(this.path, 0o755); // other users go through it
   }
 
@@ -54,18 +54,22 @@ export class Sandbox implements AsyncDisposable {
     this.#adopted.add(pid);
   }
 
-  /** Attaches a file to a loop device, a free one unless one is named, and returns that. */
-  async attachLoop(file: string, wanted?: string): Promise<string> {
-    const device =
-      (await run("losetup", wanted === undefined ? ["--find", "--show", file] : [wanted, file])).trim() ||
-      wanted!;
-    this.#loops.add(device);
+  /** Attaches a file to a free loop device and returns that. */
+  async attachLoop(file: string): Promise<string> {
+    const device = (await run("losetup", ["--find", "--show", file])).trim();
+    this.#loops.set(device, file);
     return device;
   }
 
-  /** Detaches a loop device. */
+  /**
+   * Detaches a loop device. The kernel does it when the device's last user is gone, which a file system that is mounted in a copy of
+   * this mount namespace still is; attached a second time meanwhile, the file would be written by two.
+   */
   async detachLoop(device: string): Promise<void> {
+    const file = this.#loops.get(device)!;
     await run("losetup", ["--detach", device]);
+    const free = async () => (await run("losetup", ["--associated", file])) === "";
+    await until(`the end of ${device}'s last user`, free, 30_000);
     this.#loops.delete(device);
   }
 
@@ -87,24 +91,19 @@ export class Sandbox implements AsyncDisposable {
     for (const pid of this.#adopted) {
       if (isAlive(pid)) Deno.kill(pid, "SIGKILL");
     }
-    const pids = [...this.#adopted, ...[...this.#children].map((child) => child.pid)];
     for (const { mountpoint } of mountsBelow(this.path).reverse()) {
       await run("umount", ["--lazy", mountpoint]).catch((error) => left.push(error.message));
     }
-    for (const pid of pids) {
-      await until(`the end of process ${pid}`, () => !isAlive(pid)).catch((error) =>
-        left.push(error.message)
-      );
-    }
-    for (const device of this.#loops) {
-      await run("losetup", ["--detach", device]).catch((error) => left.push(error.message));
-    }
-    // The kernel detaches a device when its last user is gone: a file system that was unmounted lazily takes a moment.
-    const detached = async () =>
-      !(await run("losetup", ["--list", "--output", "BACK-FILE"])).includes(`${this.path}/`);
-    await until("loop devices without an image of this sandbox", detached).catch((error) =>
-      left.push(error.message)
+    const ended: Promise<unknown>[] = [...this.#children].map((child) =>
+      within(`the end of process ${child.pid}`, child.status)
     );
+    for (const pid of this.#adopted) ended.push(until(`the end of process ${pid}`, () => !isAlive(pid)));
+    for (const result of await Promise.allSettled(ended)) {
+      if (result.status === "rejected") left.push(result.reason.message);
+    }
+    for (const device of this.#loops.keys()) {
+      await this.detachLoop(device).catch((error) => left.push(error.message));
+    }
     for (const { mountpoint } of mountsBelow(this.path)) left.push(`${mountpoint} is mounted`);
     if (left.length === 0) {
       await run("rm", ["-r", "--one-file-system", this.path]).catch((error) => left.push(error.message));
