@@ -1,0 +1,73 @@
+/**
+ * A program as few files of JavaScript: what has to be loaded for a command, and no more, loads from a compiled program faster than
+ * modules one by one, and nothing of the packages' other files comes along.
+ *
+ * @module
+ */
+
+import { basename, join, resolve } from "@std/path";
+import { output } from "./command.ts";
+
+/** What is bundled. */
+export interface Program {
+  /** The main module's file. What it imports dynamically stays apart and is loaded when it is needed. */
+  readonly entry: string;
+  /** The workers' main modules, each of which becomes one file. Their base names are unique. */
+  readonly workers: readonly string[];
+}
+
+/** A bundled program: file names relative to the folder it was put into. */
+export interface BundledProgram {
+  /** The file to start. */
+  readonly main: string;
+  /** The files of workers, which no import names. */
+  readonly workers: readonly string[];
+}
+
+/** How the sources name a worker's file. */
+const workerUrl = /new URL\("(\.[^"]*\/([^"/]+)\.ts)", import\.meta\.url\)/g;
+
+/** The workers that a module starts: the files that it names by `new URL("…", import.meta.url)`. */
+export async function workersOf(file: string): Promise<string[]> {
+  const text = await Deno.readTextFile(file);
+  return [...text.matchAll(workerUrl)].map(([, path]) => resolve(file, "..", path!));
+}
+
+/**
+ * Bundles a program into an empty folder. The files' names follow from their contents.
+ *
+ * @throws {Error} when it does not bundle, or when it starts a worker that is not among those given.
+ */
+export async function bundle(program: Program, folder: string): Promise<BundledProgram> {
+  const common = ["bundle", "--quiet", "--frozen", "--platform=deno", "--keep-names", `--outdir=${folder}`];
+  const cwd = new URL("../", import.meta.url).pathname;
+  await output(Deno.execPath(), [...common, "--code-splitting", program.entry], { cwd });
+  await redirectWorkers(folder, program.workers.map(nameOf));
+  // One at a time: with several the folders above them would become part of the names.
+  for (const worker of program.workers) await output(Deno.execPath(), [...common, worker], { cwd });
+  return {
+    main: `${nameOf(program.entry)}.js`,
+    workers: program.workers.map((path) => `${nameOf(path)}.js`),
+  };
+}
+
+function nameOf(path: string): string {
+  return basename(path, ".ts");
+}
+
+/** Makes the program start the bundled workers, which lie beside it. */
+async function redirectWorkers(folder: string, known: readonly string[]): Promise<void> {
+  const started = new Set<string>();
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    const text = await Deno.readTextFile(path);
+    const changed = text.replaceAll(workerUrl, (_, source: string, worker: string) => {
+      if (!known.includes(worker)) throw new Error(`a worker is started that is not bundled: ${source}`);
+      started.add(worker);
+      return `new URL("./${worker}.js", import.meta.url)`;
+    });
+    if (changed !== text) await Deno.writeTextFile(path, changed);
+  }
+  const unused = known.filter((worker) => !started.has(worker));
+  if (unused.length > 0) throw new Error(`workers are bundled that nothing starts: ${unused.join(", ")}`);
+}
