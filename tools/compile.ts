@@ -118,15 +118,27 @@ function ignoreMissing(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
-if (import.meta.main) {
+/** Takes a program away that is not of the present sources. */
+async function removeProduct(): Promise<void> {
+  for (const path of [productPath, inputsFile(productPath)]) await Deno.remove(path).catch(ignoreMissing);
+}
+
+/** With `--if-possible` it is no failure when neither way works: then no program is there, and the sources are run instead. */
+async function main(args: readonly string[]): Promise<number> {
   try {
     const way = await compileProduct();
     const { size } = await Deno.stat(productPath);
     console.log(
       `compile: dist/spfs ${way === "unchanged" ? "is up to date" : `compiled ${way}`}, ${size >> 20} MiB`,
     );
+    return 0;
   } catch (error) {
     console.error(`compile: ${(error as Error).message}`);
-    Deno.exit(1);
+    await removeProduct();
+    if (!args.includes("--if-possible")) return 1;
+    console.log("compile: there is no executable, so the sources are run by deno run");
+    return 0;
   }
 }
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
