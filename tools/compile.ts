@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { bundle, type Program, workersOf } from "./bundle.ts";
 import { capture, type CommandResult } from "./command.ts";
 import { sha256OfFolder } from "./digest.ts";
@@ -45,7 +45,9 @@ export async function compile(program: Program, file: string): Promise<Way> {
     const inputs = await sha256OfFolder(folder, Deno.build.target, Deno.version.deno, ...flags);
     if (await isUpToDate(file, inputs)) return "unchanged";
     await Deno.mkdir(join(file, ".."), { recursive: true });
-    const draft = await Deno.makeTempFile({ dir: join(file, ".."), prefix: "compile-" });
+    // Beside the place, so that renaming does, and under its last name, which the program gets to know.
+    const beside = await Deno.makeTempDir({ dir: join(file, ".."), prefix: "compile-" });
+    const draft = join(beside, basename(file));
     const args = [
       "compile",
       ...flags,
@@ -55,12 +57,11 @@ export async function compile(program: Program, file: string): Promise<Way> {
     ];
     try {
       const way = await compileEitherWay(args, folder);
-      await Deno.chmod(draft, 0o755);
       await Deno.rename(draft, file);
       await Deno.writeTextFile(inputsFile(file), await stamp(file, inputs));
       return way;
     } finally {
-      await Deno.remove(draft).catch(ignoreMissing);
+      await Deno.remove(beside, { recursive: true });
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
