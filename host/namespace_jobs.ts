@@ -6,7 +6,8 @@
 
 import { ControlError } from "../control/errors.ts";
 import { fromWorker } from "./control_errors.ts";
-import type { NamespaceJob, NamespaceJobs, NamespaceReply } from "./namespace_messages.ts";
+import type { NamespaceJob, NamespaceJobs, NamespaceLoaded, NamespaceReply } from "./namespace_messages.ts";
+import { StartGate } from "./start_gate.ts";
 
 /** How a job is run. */
 export interface JobOptions<J extends NamespaceJob> {
@@ -26,18 +27,24 @@ export type RunJob = <J extends NamespaceJob>(
   options?: JobOptions<J>,
 ) => Promise<NamespaceJobs[J]["result"]>;
 
+/** How many namespace workers load at a time. */
+const loadingAtOnce = 4;
+
 /**
  * A function that runs jobs.
  *
  * @param start starts a worker
  */
 export function createRunJob(start: () => Worker): RunJob {
-  return (name, job, { signal, late } = {}) => {
-    const { promise, resolve, reject } = Promise.withResolvers<NamespaceJobs[typeof name]["result"]>();
+  const gate = new StartGate(loadingAtOnce);
+  return async (name, job, { signal, late } = {}) => {
+    signal?.throwIfAborted();
+    const leave = await gate.enter();
     if (signal?.aborted) {
-      reject(signal.reason);
-      return promise;
+      leave();
+      throw signal.reason;
     }
+    const { promise, resolve, reject } = Promise.withResolvers<NamespaceJobs[typeof name]["result"]>();
     const worker = start();
     let abandoned = false;
     const abandon = () => {
@@ -47,9 +54,11 @@ export function createRunJob(start: () => Worker): RunJob {
     signal?.addEventListener("abort", abandon, { once: true });
     const end = () => {
       signal?.removeEventListener("abort", abandon);
+      leave();
       worker.terminate();
     };
-    worker.onmessage = ({ data }: MessageEvent<NamespaceReply>) => {
+    worker.onmessage = ({ data }: MessageEvent<NamespaceReply | NamespaceLoaded>) => {
+      if ("loaded" in data) return leave();
       end();
       if (!data.ok) return reject(fromWorker(data.error));
       const result = data.result as NamespaceJobs[typeof name]["result"];
@@ -66,6 +75,6 @@ export function createRunJob(start: () => Worker): RunJob {
       reject(new ControlError("internal", "the namespace worker sent what cannot be read"));
     };
     worker.postMessage({ name, job });
-    return promise;
+    return await promise;
   };
 }

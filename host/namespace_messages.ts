@@ -46,6 +46,11 @@ export type NamespaceRequest = {
   [J in NamespaceJob]: { readonly name: J; readonly job: NamespaceJobs[J]["job"] };
 }[NamespaceJob];
 
+/** The worker's modules are loaded; posted first. */
+export interface NamespaceLoaded {
+  readonly loaded: true;
+}
+
 /** The worker's one answer. */
 export type NamespaceReply =
   | { readonly ok: true; readonly result: NamespaceJobs[NamespaceJob]["result"] }

@@ -12,7 +12,13 @@ import { copyFromArea, mountDetached } from "./detached_mount.ts";
 import { unmountDead } from "./dead_mounts.ts";
 import { forceUnmount } from "./forced_unmount.ts";
 import { swapMounts } from "./mount_swap.ts";
-import type { NamespaceJob, NamespaceJobs, NamespaceReply, NamespaceRequest } from "./namespace_messages.ts";
+import type {
+  NamespaceJob,
+  NamespaceJobs,
+  NamespaceLoaded,
+  NamespaceReply,
+  NamespaceRequest,
+} from "./namespace_messages.ts";
 import { closeArea, openArea } from "./private_area.ts";
 import { workerError } from "./worker_error.ts";
 
@@ -50,3 +56,6 @@ self.onmessage = ({ data }: MessageEvent<NamespaceRequest>) => {
   }
   self.postMessage(reply);
 };
+
+const loaded: NamespaceLoaded = { loaded: true };
+self.postMessage(loaded);

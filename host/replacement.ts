@@ -85,7 +85,11 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
     async proxy(mountFd) {
       const backingFd = dup(mountFd);
       if (backingFd < 0) throw new SysError("fcntl", -backingFd);
-      const { previous, waited } = await mount.handle.call("setMode", { mode: "proxy", backingFd });
+      const { previous, waited } = await mount.handle.call("setMode", {
+        mode: "proxy",
+        backingFd,
+        missing: params.missing,
+      });
       mount.setMode("proxy");
       context.emit("mode.changed", { mount: mount.id, mode: "proxy", previous, waited });
     },

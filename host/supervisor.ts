@@ -167,7 +167,7 @@ export class Supervisor {
     params: Params<"mount.create">,
     path: Uint8Array,
   ): Promise<CreateResult> {
-    const { id, mode, root, size, attrTimeoutMs, options } = params;
+    const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
     try {
       return await handle.call("create", {
         id,
@@ -178,7 +178,7 @@ export class Supervisor {
         ...(size !== undefined && { size }),
         attrTimeoutMs,
         options,
-        interruptErrno: Errno.EINTR,
+        interrupts,
       });
     } catch (error) {
       if (error instanceof ControlError && error.kind === "mount_lost") {

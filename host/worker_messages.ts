@@ -59,8 +59,8 @@ export interface CreateRequest {
   readonly attrTimeoutMs: number;
   /** Flags of the mount. */
   readonly options: MountOptions;
-  /** What a parked request is answered with when a pending signal interrupts it: the number of EINTR, normally. */
-  readonly interruptErrno: number;
+  /** Which pending signals end a request's wait with EINTR: any that is deliverable, or only fatal ones. */
+  readonly interrupts: "any" | "fatal";
 }
 
 /** What is known of a fresh mount. */
@@ -100,6 +100,8 @@ export interface SetModeRequest {
    * the change fails. Absent when the worker has one already.
    */
   readonly backingFd?: number;
+  /** Open files that the real file system does not have: refuse the change (when absent), or leave them stale. */
+  readonly missing?: "refuse" | "stale";
 }
 
 /** What a change of mode did. */
