@@ -19,6 +19,8 @@ export interface MountCommandOptions extends SocketOptions {
   size?: string;
   /** How long the kernel may keep attributes in proxy mode, in milliseconds. */
   attrTimeout?: number;
+  /** Which pending signals end a wait. */
+  interrupts?: MountCreateParams["interrupts"];
   /** False: device nodes do not work. */
   dev: boolean;
   /** False: set-id bits do not work. */
@@ -43,6 +45,7 @@ export async function mount(
     root: { mode: options.rootMode, uid: options.rootUid, gid: options.rootGid },
     size: options.size,
     attrTimeoutMs: options.attrTimeout,
+    interrupts: options.interrupts,
     options: { dev: options.dev, suid: options.suid, exec: options.exec, readOnly: options.readOnly },
   };
   const result = await withClient(options, terminal, (client) => client.call("mount.create", params));

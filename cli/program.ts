@@ -107,6 +107,10 @@ function addMountCommands(program: Command, terminal: Terminal): void {
       "how long attributes may be kept in proxy mode (default: 1000)",
       milliseconds,
     )
+    .addOption(
+      new Option("--interrupts <signals>", "which pending signals end a wait with EINTR (default: any)")
+        .choices(["any", "fatal"]),
+    )
     .option("--no-dev", "device nodes do not work")
     .option("--no-suid", "set-id bits do not work")
     .option("--no-exec", "nothing can be executed")
@@ -153,6 +157,13 @@ function addReplaceCommands(program: Command, terminal: Terminal): void {
     .addOption(
       new Option("--helper <when>", "use mount(8) helpers such as mount.nfs (default: auto)")
         .choices(["auto", "never", "always"]),
+    )
+    .addOption(
+      new Option(
+        "--missing <what>",
+        "about open files that the real file system does not have (default: refuse)",
+      )
+        .choices(["refuse", "stale"]),
     )
     .option("--retry-initial <ms>", "the first pause between attempts (default: 100)", milliseconds)
     .option("--retry-max <ms>", "the longest pause (default: 10000)", milliseconds)

@@ -30,6 +30,11 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
       return await quickHook(readPlain(rest, ["--socket", "--timeout"]), terminal);
     case "serve":
       return await quickServe(readPlain(rest, ["--socket", "--on-eof", "--log", "--log-level"]), terminal);
+    // CRIU's --action-script takes the path of a program and gives it no arguments: spfs itself will do.
+    case undefined:
+      return terminal.env("CRTOOLS_SCRIPT_ACTION") === undefined
+        ? undefined
+        : await quickHook(readPlain([], []), terminal);
     default:
       return undefined;
   }

@@ -19,6 +19,8 @@ export interface ReplaceOptions extends SocketOptions {
   wait?: boolean;
   /** Whether to use mount(8) helpers. */
   helper?: ReplaceParams["helper"];
+  /** What to do about open files that the real file system does not have. */
+  missing?: ReplaceParams["missing"];
   /** The first pause between attempts, in milliseconds. */
   retryInitial?: number;
   /** The longest pause, in milliseconds. */
@@ -44,6 +46,7 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
     hold: options.hold,
     wait: options.wait,
     helper: options.helper,
+    missing: options.missing,
     retry: {
       initialMs: options.retryInitial,
       maxMs: options.retryMax,

@@ -93,6 +93,7 @@ const mountCreate = {
     ),
     size: z.optional(size),
     attrTimeoutMs: z._default(milliseconds, 1000),
+    interrupts: z._default(z.enum(["any", "fatal"]), "any"),
     options: z.prefault(
       z.strictObject({
         dev: z._default(z.boolean(), true),
@@ -142,6 +143,7 @@ const mountReplace = {
     wait: z._default(z.boolean(), false),
     retry: z.prefault(retryPolicy, {}),
     helper: z._default(z.enum(["auto", "never", "always"]), "auto"),
+    missing: z._default(z.enum(["refuse", "stale"]), "refuse"),
   }),
   result: z.object({ mount: mountId, state: z.enum(["held", "running", "done"]), attempts: count }),
 };

@@ -74,6 +74,11 @@ export interface MountCreateParams {
   size?: WireInt64 | undefined;
   /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 1000 when absent, 0 asks every time. */
   attrTimeoutMs?: number | undefined;
+  /**
+   * Which pending signals end a request's wait with EINTR: "any" that is not blocked or ignored (when absent), as FUSE does it, or only
+   * "fatal" ones, as a hard NFS mount does it.
+   */
+  interrupts?: "any" | "fatal" | undefined;
   /** What is allowed on the mount: everything when absent, but `readOnly` false. */
   options?: {
     dev?: boolean | undefined;
@@ -165,6 +170,11 @@ export interface ReplaceParams {
   retry?: RetryParams | undefined;
   /** Whether to use mount(8) helpers such as mount.nfs: where the type has one ("auto", when absent), never or always. */
   helper?: "auto" | "never" | "always" | undefined;
+  /**
+   * What to do about an open file that the real file system does not have: "refuse" the replacement (when absent), the requests keep
+   * waiting; or go on and answer what uses the file ESTALE ("stale").
+   */
+  missing?: "refuse" | "stale" | undefined;
 }
 
 /** What `mount.replace` answers. */

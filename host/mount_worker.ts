@@ -78,7 +78,7 @@ class Mount {
       new StubFilesystem(placeholder, {
         mode: request.mode,
         times: { entry: timeout, attributes: timeout },
-        interrupts: "any",
+        interrupts: request.interrupts,
         budget: NODE_BUDGET,
         parkedChanged: () => this.#parkedChanged(),
         fault: (parked, error) => this.#fault(parked, error),
@@ -136,9 +136,9 @@ class Mount {
     return this.#filesystem.populate(entries, parents);
   }
 
-  async setMode({ mode, backingFd }: SetModeRequest): Promise<SetModeResult> {
+  async setMode({ mode, backingFd, missing }: SetModeRequest): Promise<SetModeResult> {
     const real = backingFd === undefined ? undefined : Fd.own(backingFd);
-    const { previous, waited, stale } = await this.#filesystem.setMode(this.#session, mode, real);
+    const { previous, waited, stale } = await this.#filesystem.setMode(this.#session, mode, real, missing);
     for (const path of stale) {
       post({ event: "log", level: "warn", text: `${pathText(path)}: not on the real file system` });
     }

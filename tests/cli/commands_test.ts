@@ -68,6 +68,8 @@ Deno.test("cli: mount passes every option, and a relative mountpoint is made abs
       ...options,
       "--attr-timeout",
       "0",
+      "--interrupts",
+      "fatal",
       "--no-dev",
       "--no-suid",
       "--no-exec",
@@ -82,6 +84,7 @@ Deno.test("cli: mount passes every option, and a relative mountpoint is made abs
     root: { mode: 0o1777, uid: 1, gid: 2 },
     size: 4096n,
     attrTimeoutMs: 0,
+    interrupts: "fatal",
     options: { dev: false, suid: false, exec: false, readOnly: true },
   }]]);
   const json = await daemon.run(["mount", "a", "/m", "--json"]);
@@ -92,6 +95,7 @@ Deno.test("cli: mount passes every option, and a relative mountpoint is made abs
     mode: "restore",
     root: { mode: 0o755, uid: 0, gid: 0 },
     attrTimeoutMs: 1000,
+    interrupts: "any",
     options: { dev: true, suid: true, exec: true, readOnly: false },
   }]);
 });
@@ -196,6 +200,8 @@ Deno.test("cli: replace passes every option", async () => {
       "--hold",
       "--helper",
       "always",
+      "--missing",
+      "stale",
       "--retry-initial",
       "50",
       "--retry-max",
@@ -213,6 +219,7 @@ Deno.test("cli: replace passes every option", async () => {
     hold: true,
     wait: false,
     helper: "always",
+    missing: "stale",
     retry: {
       initialMs: 50,
       maxMs: 2000,

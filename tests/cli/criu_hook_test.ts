@@ -93,3 +93,10 @@ Deno.test("criu-hook: a daemon that hangs does not hang the restore", async () =
     err: "spfs criu-hook: post-restore: failed: the daemon did not answer within 20 ms\n",
   });
 });
+
+Deno.test("criu-hook: spfs itself is an action script: CRIU gives it a stage and no arguments", async () => {
+  await using daemon = await Daemon.start(statusOf([mount("a", "restore")]));
+  assertEquals(await run([], { env: { CRTOOLS_SCRIPT_ACTION: "pre-dump" } }), { code: 0, out: "", err: "" });
+  const env = { CRTOOLS_SCRIPT_ACTION: "post-restore", SPFS_SOCKET: daemon.socket };
+  assertEquals((await run([], { env })).out, "spfs criu-hook: post-restore: 1 mount in restore mode\n");
+});

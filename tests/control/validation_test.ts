@@ -22,6 +22,7 @@ Deno.test("validation: parameters arrive decoded, with defaults", () => {
       root: { mode: 0o755, uid: 0, gid: 0 },
       size: 9223372036854775807n,
       attrTimeoutMs: 1000,
+      interrupts: "any",
       options: { dev: true, suid: true, exec: true, readOnly: false },
     },
   );

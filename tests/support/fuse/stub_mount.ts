@@ -113,7 +113,7 @@ export class StubMount implements AsyncDisposable {
         root: { mode: 0o755, uid: 0, gid: 0 },
         attrTimeoutMs: 1000,
         options: { dev: true, suid: true, exec: true, readOnly: false },
-        interruptErrno: 4,
+        interrupts: "any",
         ...options,
       });
       return mount;
