@@ -2,8 +2,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Place, TestDaemon } from "./support/daemon.ts";
 import { refused, waiting } from "./support/scenes.ts";
+import { requires } from "../support/requirements.ts";
 
-const ignore = Deno.uid() !== 0;
+const { ignore } = await requires({ fuse: true, programs: ["unshare", "nsenter"] });
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: `daemon: ${name}`, ignore, fn });

@@ -1,7 +1,8 @@
 /** Swapping mounts for real: as root, in mount namespaces of their own. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { requires } from "../support/requirements.ts";
 
-const ignore = Deno.uid() !== 0;
+const { ignore } = await requires({ root: true, programs: ["unshare", "nsenter"] });
 const child = new URL("./support/swap_child.ts", import.meta.url).pathname;
 
 // deno-lint-ignore no-explicit-any

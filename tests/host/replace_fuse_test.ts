@@ -2,8 +2,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Place, TestDaemon } from "./support/daemon.ts";
 import { refused, waiting } from "./support/scenes.ts";
+import { requires } from "../support/requirements.ts";
 
-const ignore = Deno.uid() !== 0;
+const { ignore } = await requires({ fuse: true, programs: ["unshare", "nsenter"] });
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: `replace: ${name}`, ignore, fn });
@@ -161,40 +162,45 @@ test("mount flags reach the real mount", async () => {
   for (const flag of flags) assert(stdout.trim().split(",").includes(flag), stdout);
 });
 
+const loop = await requires({ fuse: true, loop: true });
+
 for (const helper of ["never", "always"] as const) {
-  test(`an ext4 image on a loop device, mount helper ${helper}`, async () => {
-    await using place = await Place.make("mnt", "real", "image");
-    const image = place.path("disk");
-    await Deno.writeTextFile(place.path("image/data"), "from ext4!\n");
-    const made = await place.run("mkfs.ext4", "-q", "-d", place.path("image"), image, "4m");
-    assertEquals(made.code, 0, made.stderr);
-    const loop = (await place.run("losetup", "--find", "--show", image)).stdout.trim();
-    assert(loop.startsWith("/dev/loop"), "no loop device");
-    try {
-      const { daemon, reader } = await waiting(place);
-      const order = {
-        mount: "m",
-        source: loop,
-        type: "ext4",
-        flags: ["nodev" as const],
-        options: "errors=continue",
-        helper,
-      };
-      await daemon.client.call("mount.replace", { ...order, wait: true });
-      assertEquals((await reader.ended).stdout, "from ext4!\n");
-      assertEquals(
-        (await place.run("findmnt", "-n", "-o", "SOURCE,FSTYPE", place.path("mnt"))).stdout,
-        `${loop} ext4\n`,
-      );
-      await daemon.event("mount.gone");
-      daemon.closeInput();
-      assertEquals((await daemon.ended()).code, 0);
-      assertEquals((await place.run("ls", place.path("run"))).stdout, "");
-      assertEquals((await place.run("umount", place.path("mnt"))).code, 0);
-    } finally {
-      await place.run("losetup", "-d", loop);
-    }
-  });
+  const name = `replace: an ext4 image on a loop device, mount helper ${helper}`;
+  Deno.test({ name, ...loop, fn: () => replaceByExt4(helper) });
+}
+
+async function replaceByExt4(helper: "never" | "always"): Promise<void> {
+  await using place = await Place.make("mnt", "real", "image");
+  const image = place.path("disk");
+  await Deno.writeTextFile(place.path("image/data"), "from ext4!\n");
+  const made = await place.run("mkfs.ext4", "-q", "-d", place.path("image"), image, "4m");
+  assertEquals(made.code, 0, made.stderr);
+  const device = (await place.run("losetup", "--find", "--show", image)).stdout.trim();
+  assert(device.startsWith("/dev/loop"), "no loop device");
+  try {
+    const { daemon, reader } = await waiting(place);
+    const order = {
+      mount: "m",
+      source: device,
+      type: "ext4",
+      flags: ["nodev" as const],
+      options: "errors=continue",
+      helper,
+    };
+    await daemon.client.call("mount.replace", { ...order, wait: true });
+    assertEquals((await reader.ended).stdout, "from ext4!\n");
+    assertEquals(
+      (await place.run("findmnt", "-n", "-o", "SOURCE,FSTYPE", place.path("mnt"))).stdout,
+      `${device} ext4\n`,
+    );
+    await daemon.event("mount.gone");
+    daemon.closeInput();
+    assertEquals((await daemon.ended()).code, 0);
+    assertEquals((await place.run("ls", place.path("run"))).stdout, "");
+    assertEquals((await place.run("umount", place.path("mnt"))).code, 0);
+  } finally {
+    await place.run("losetup", "-d", device);
+  }
 }
 
 test("what a mount helper says is told with the errno that it means", async () => {
@@ -206,3 +212,44 @@ test("what a mount helper says is told with the errno that it means", async () =
   assertEquals(error.data.errno, "ENOENT");
   assertStringIncludes(error.data.detail!, "/none");
 });
+
+for (const step of ["mounting", "waiting", "mounted", "proxy", "commit", "done"]) {
+  test(`SIGTERM at the step "${step}" leaves the real mount or none, and nobody waiting`, async () => {
+    await using place = await Place.make("mnt", "real");
+    const { daemon, reader } = await waiting(place);
+    const source = place.path(step === "waiting" ? "later" : "real");
+    await daemon.client.call("mount.replace", { mount: "m", source, type: "bind" });
+    await daemon.event("replace.progress", (params) => params["step"] === step);
+    daemon.kill("SIGTERM");
+    const { code, log } = await daemon.ended();
+    assertEquals(code, 0, log);
+    const { code: read, stdout } = await reader.ended;
+    assert(read === 1 || stdout === "real bytes\n", stdout);
+    const left = await place.mounts(place.path("mnt"));
+    assert(left.every((mounted) => !mounted.startsWith("fuse")), left.join());
+    if (left.length > 0) {
+      assertEquals((await place.run("cat", place.path("mnt/data"))).stdout, "real bytes\n");
+    }
+    assertEquals((await place.run("ls", place.path("run"))).stdout, "");
+  });
+
+  test(`cancelled at the step "${step}": cancelled with the stub as it was, or done`, async () => {
+    await using place = await Place.make("mnt", "real");
+    const { daemon, reader } = await waiting(place);
+    const cancel = new AbortController();
+    const source = place.path(step === "waiting" ? "later" : "real");
+    const order = { mount: "m", source, type: "bind", wait: true };
+    const ordered = daemon.client.call("mount.replace", order, { signal: cancel.signal });
+    const outcome = ordered.then(() => "done", (error) => error.kind);
+    await daemon.event("replace.progress", (params) => params["step"] === step);
+    cancel.abort();
+    if (await outcome === "done") {
+      assertEquals((await reader.ended).stdout, "real bytes\n");
+      return;
+    }
+    assertEquals(await outcome, "cancelled");
+    const { mounts: [status] } = await daemon.client.call("status", { mount: "m" });
+    assertEquals([status!.mode, status!.parked.count, status!.replace], ["stub", 1, undefined]);
+    assertEquals(await place.mounts(place.path("mnt")), ["fuse.spfs"]);
+  });
+}

@@ -2,8 +2,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConnectionError, ControlClient } from "../../control/client.ts";
 import { Place, TestDaemon } from "./support/daemon.ts";
+import { requires } from "../support/requirements.ts";
 
-const ignore = Deno.uid() !== 0;
+const { ignore } = await requires({ fuse: true, programs: ["unshare", "nsenter"] });
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: `socket: ${name}`, ignore, fn });

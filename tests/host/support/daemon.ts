@@ -31,6 +31,12 @@ export interface Running {
   line(): Promise<string>;
 }
 
+/** A function that does something the first time it is called. */
+function once(action: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => done ??= action();
+}
+
 /** A directory and a mount namespace of its own. */
 export class Place implements AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
@@ -69,14 +75,18 @@ export class Place implements AsyncDisposable {
       return value !== undefined;
     };
     const stderr = new Response(child.stderr).text();
+    const closeInput = once(() =>
+      options.stdin === "null" ? Promise.resolve() : child.stdin.close().catch(() => {})
+    );
     return {
       pid: child.pid,
       ended: (async () => {
         const { code } = await child.status;
+        await closeInput();
         while (await more());
         return { code, stdout, stderr: await stderr };
       })(),
-      closeInput: () => child.stdin.close(),
+      closeInput,
       async line() {
         while (!stdout.slice(read).includes("\n")) {
           if (!await more()) throw new Error(`it ended: ${stdout}`);
@@ -138,6 +148,8 @@ export class TestDaemon {
   readonly #child: Deno.ChildProcess;
   readonly #log: Promise<string>;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  #output: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #closed = false;
   #heard: (() => void) | undefined;
   /** The client. */
   client!: ControlClient;
@@ -146,6 +158,7 @@ export class TestDaemon {
     this.#child = child;
     this.#log = new Response(child.stderr).text();
     this.#input = child.stdin.getWriter();
+    void child.status.then(() => this.#input.close().catch(() => {}));
   }
 
   /** Starts a daemon in a place and introduces a client. */
@@ -179,7 +192,7 @@ export class TestDaemon {
   }
 
   async #introduce(): Promise<void> {
-    const reader = this.#child.stdout.getReader();
+    const reader = this.#output = this.#child.stdout.getReader();
     let rest = new Uint8Array(0);
     const transport: Transport = {
       async read(buffer) {
@@ -216,6 +229,7 @@ export class TestDaemon {
 
   /** Ends its input. */
   closeInput(): void {
+    this.#closed = true;
     this.client.close();
   }
 
@@ -227,6 +241,9 @@ export class TestDaemon {
   /** Its end: the exit code, or the signal that killed it. */
   async ended(): Promise<{ code: number; signal: string | null; log: string }> {
     const { code, signal } = await this.#child.status;
+    // A client reads its daemon's output to the end; without one, or when it went first, nobody does.
+    if (this.client === undefined) await this.#child.stdout.cancel();
+    else if (this.#closed) await this.#output?.cancel();
     return { code, signal, log: await this.#log };
   }
 
