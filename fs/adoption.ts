@@ -6,7 +6,7 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
-import { mkdirat, unlinkat } from "../ffi/sys/dir.ts";
+import { makedev, mkdirat, mknodat, unlinkat } from "../ffi/sys/dir.ts";
 import { Fd } from "../ffi/sys/fd.ts";
 import {
   closeFd,
@@ -36,6 +36,7 @@ import {
   O_RDWR,
   O_TMPFILE,
   S_IFDIR,
+  S_IFLNK,
   S_IFMT,
   S_IFREG,
   SEEK_DATA,
@@ -46,6 +47,7 @@ import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
 import { EMPTY_PATH, type Node } from "./nodes.ts";
 import type { Origins } from "./placeholder.ts";
+import { entriesOf, ResumedListing } from "./resumed_listing.ts";
 
 /** Handles could not be opened again in the real file system. Nothing has changed. */
 export class AdoptionError extends Error {
@@ -87,10 +89,16 @@ export function adopt(
   undo.use(root);
   const unnamed = new Map<Node, number>();
   undo.defer(() => unnamed.forEach((fd) => closeFd(fd)));
+  const open = new Set([...handles.all()].map((handle) => handle.node));
   for (const node of nodes.all()) {
     if (!node.pinned || node.fd < 0 || node === nodes.root) continue;
-    const fd = findUnnamed(node, root.raw, origins);
-    if (fd >= 0) unnamed.set(node, fd);
+    try {
+      const fd = findUnnamed(node, root.raw, origins);
+      if (fd >= 0) unnamed.set(node, fd);
+    } catch (error) {
+      // What nobody has open, a working directory that was removed, say, is no reason to refuse.
+      if (open.has(node) || !(error instanceof SysError)) throw error;
+    }
   }
   const opened = new Map<Handle, number>();
   undo.defer(() => opened.forEach((fd) => closeFd(fd)));
@@ -110,9 +118,10 @@ export function adopt(
   // From here on nothing fails.
   undo.move();
   for (const handle of handles.all()) {
+    const resumed = resume(handle);
     if (handle.fd >= 0) closeFd(handle.fd);
     handle.fd = opened.get(handle) ?? -1;
-    if (handle.stream !== undefined) handle.stream = directoryStream();
+    if (handle.stream !== undefined) handle.stream = { ...directoryStream(), resumed };
   }
   nodes.rebase(root.release(), unnamed);
   return stale;
@@ -120,11 +129,16 @@ export function adopt(
 
 const decoder = new TextDecoder();
 
+/** What is left to be listed of an open directory that has been listed in part. */
+function resume({ fd, stream }: Handle): ResumedListing | undefined {
+  return stream === undefined || stream.offset === 0n ? undefined : new ResumedListing(entriesOf(fd));
+}
+
 /** An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there. */
 function findUnnamed(node: Node, root: number, origins: Origins): number {
   const origin = typeof node.inode === "bigint" ? origins.get(node.inode) : undefined;
   if (origin !== undefined) return checkType(walk(splitPath(origin), root), node);
-  return node.type === S_IFREG || node.type === S_IFDIR ? carry(node, root) : -Errno.ENOENT;
+  return node.type === S_IFLNK ? -Errno.ENOENT : carry(node, root);
 }
 
 /** Opens a handle's file below the new root, never leaving it. Returns a descriptor or -errno. */
@@ -191,7 +205,7 @@ function walk(names: readonly Uint8Array[], root: number): number {
 function carry(node: Node, root: number): number {
   const attributes = new StatxBuffer();
   check(statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes), "statx", node.name);
-  using copy = Fd.own(node.type === S_IFDIR ? unnamedDirectory(root) : unnamedFile(root));
+  using copy = Fd.own(unnamedNode(attributes, root));
   if (node.type === S_IFREG) copyData(node, copy.raw, attributes.size);
   check(fchownat(copy.raw, EMPTY_PATH, attributes.uid, attributes.gid, AT_EMPTY_PATH), "fchownat", node.name);
   check(fchmodFd(copy.raw, attributes.mode & 0o7777), "fchmod", node.name);
@@ -211,6 +225,30 @@ function temporaryName(): Uint8Array {
   return cstr(`.spfs-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}-${serial++}`);
 }
 
+/** A node without a name, of the same type as another. */
+function unnamedNode(like: StatxBuffer, root: number): number {
+  const type = like.mode & S_IFMT;
+  if (type === S_IFDIR) return unnamedDirectory(root);
+  return type === S_IFREG ? unnamedFile(root) : unnamedSpecial(root, type, like);
+}
+
+/** A FIFO, socket or device: the kernel keeps what goes through it, the node has its attributes. */
+function unnamedSpecial(root: number, type: number, like: StatxBuffer): number {
+  const name = temporaryName();
+  const device = makedev(like.rdevMajor, like.rdevMinor);
+  check(mknodat(root, name, type | 0o600, device), "mknodat", name);
+  return unlinked(root, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+}
+
+/** Opens what was just made under a name, and takes the name away. */
+function unlinked(root: number, name: Uint8Array, openFlags: number, unlinkFlags: number): number {
+  const fd = openat(root, name, openFlags);
+  const gone = unlinkat(root, name, unlinkFlags);
+  if (gone < 0 && fd >= 0) closeFd(fd);
+  check(gone, "unlinkat", name);
+  return check(fd, "openat", name);
+}
+
 function unnamedFile(root: number): number {
   const fd = openat(root, cstr("."), O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
   if (fd !== -Errno.EOPNOTSUPP && fd !== -Errno.EISDIR) return check(fd, "openat", "O_TMPFILE");
@@ -226,11 +264,7 @@ function unnamedFile(root: number): number {
 function unnamedDirectory(root: number): number {
   const name = temporaryName();
   check(mkdirat(root, name, 0o700), "mkdirat", name);
-  const fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  const gone = unlinkat(root, name, AT_REMOVEDIR);
-  if (gone < 0 && fd >= 0) closeFd(fd);
-  check(gone, "unlinkat", name);
-  return check(fd, "openat", name);
+  return unlinked(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, AT_REMOVEDIR);
 }
 
 /** Copies data and holes. */

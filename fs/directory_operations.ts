@@ -14,6 +14,7 @@ import { AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, SEEK_SET } from "../ffi/sy
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, directoryStream, type Handle } from "./handles.ts";
 import { ATTRIBUTE_MASK } from "./nodes.ts";
+import type { Entry, ResumedListing } from "./resumed_listing.ts";
 
 /** Operations on directories over a mount's backing. */
 export function directoryOperations(context: Context): Operations {
@@ -62,6 +63,11 @@ export function directoryOperations(context: Context): Operations {
     let offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
     let used = 0;
     context.actAs(request);
+    const { resumed } = handle.stream!;
+    if (resumed !== undefined) {
+      if (offset !== 0n) return resume(request, handle, resumed, offset, size, plus);
+      handle.stream!.resumed = undefined;
+    }
     for (let full = false; !full;) {
       const available = fill(handle, offset);
       if (available < 0 && used === 0) return void request.replyError(-available);
@@ -81,11 +87,29 @@ export function directoryOperations(context: Context): Operations {
     answers.data(request, used);
   };
 
+  const resume = (
+    request: Request,
+    handle: Handle,
+    listing: ResumedListing,
+    offset: bigint,
+    size: number,
+    plus: boolean,
+  ): void => {
+    handle.stream!.offset = -1n; // the descriptor's position is the listing's
+    let used = 0;
+    for (const entry of listing.from(handle.fd, offset)) {
+      const length = put(handle, entry.buffer, entry, used, size, plus);
+      if (length === 0) break;
+      used += length;
+    }
+    answers.data(request, used);
+  };
+
   /** Writes one record of the answer at `at`; returns its length, or 0 when it does not fit below `size`. */
   const put = (
     handle: Handle,
     buffer: Uint8Array,
-    record: DirentReader,
+    record: Entry,
     at: number,
     size: number,
     plus: boolean,

@@ -21,6 +21,7 @@ import {
 } from "../ffi/sys/constants.ts";
 import type { Caller, Identity } from "./caller.ts";
 import { EMPTY_PATH, type Node, type NodeTable } from "./nodes.ts";
+import type { ResumedListing } from "./resumed_listing.ts";
 
 /** What the kernel calls an open file by: `fh` of FUSE_OPEN and FUSE_OPENDIR. */
 export type FileHandle = bigint & { readonly __fh: unique symbol };
@@ -35,6 +36,8 @@ export interface DirectoryStream {
   pending: boolean;
   /** The offset (cookie) that the pending record follows; without one, where the descriptor stands. */
   offset: bigint;
+  /** Set when it had been read in part before its backing changed, until it is rewound. */
+  resumed: ResumedListing | undefined;
 }
 
 const STREAM_SIZE = 32 * 1024;
@@ -42,7 +45,7 @@ const STREAM_SIZE = 32 * 1024;
 /** A stream over a directory that was just opened. */
 export function directoryStream(): DirectoryStream {
   const buffer = new Uint8Array(new ArrayBuffer(STREAM_SIZE));
-  return { buffer, reader: new DirentReader(buffer, 0), pending: false, offset: 0n };
+  return { buffer, reader: new DirentReader(buffer, 0), pending: false, offset: 0n, resumed: undefined };
 }
 
 /** One open file description of the mount. */

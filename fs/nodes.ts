@@ -132,8 +132,8 @@ export class NodeTable {
     statx(root, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
     this.#major = this.#scratch.devMajor;
     this.#minor = this.#scratch.devMinor;
-    this.root.inode = this.#identity(this.#scratch);
-    this.#byInode.set(this.root.inode, this.root);
+    this.#identify(this.root);
+    for (const node of carried.keys()) this.#identify(node);
   }
 
   /** Closes every descriptor. */
@@ -347,6 +347,13 @@ export class NodeTable {
     this.#unfound.delete(key);
     const same = node.inode === undefined && !node.pinned && node.parent === parent && equal(node.name, name);
     return same && node.type === (attributes.mode & S_IFMT) && this.#byId.has(node.nodeid) ? node : undefined;
+  }
+
+  /** Learns the identity of a node that has a descriptor, so that a name which leads to it gives this node. */
+  #identify(node: Node): void {
+    if (statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch) < 0) return;
+    node.inode = this.#identity(this.#scratch);
+    this.#byInode.set(node.inode, node);
   }
 
   #identity(attributes: StatxBuffer): bigint | string {
