@@ -152,7 +152,8 @@ export function populate(
   let created = 0;
   for (const [index, entry] of entries.entries()) {
     try {
-      if (parents) makeParents(root, entry.path, made);
+      prepareParents(root, entry.path, parents, made);
+      if (entry.type === "link") prepareParents(root, entry.target, false, made);
       if (make(root, entry, made)) created++;
     } catch (error) {
       for (const { path, directory } of made.reverse()) {
@@ -185,12 +186,30 @@ function remember(root: number, path: Uint8Array, origins: Origins): void {
 /** What is there differs from what was asked; the message says in what. */
 class Difference extends Error {}
 
-function makeParents(root: number, path: Uint8Array, made: { path: Uint8Array; directory: boolean }[]): void {
+/**
+ * Makes sure that what leads to `path` are directories, and makes those that are missing where that is asked. A symbolic link, which may
+ * have been made through the mount by anybody, leads out of the placeholder and is refused with ENOTDIR.
+ */
+function prepareParents(
+  root: number,
+  path: Uint8Array,
+  parents: boolean,
+  made: { path: Uint8Array; directory: boolean }[],
+): void {
+  const there = new StatxBuffer();
   for (let at = path.indexOf(0x2f); at > 0; at = path.indexOf(0x2f, at + 1)) {
     const parent = path.subarray(0, at);
-    const result = mkdirat(root, cstr(parent), 0o755);
-    if (result >= 0) made.push({ path: parent, directory: true });
-    else if (result !== -Errno.EEXIST) check(result, "mkdirat", parent);
+    const name = cstr(parent);
+    const result = parents ? mkdirat(root, name, 0o755) : -Errno.EEXIST;
+    if (result >= 0) {
+      made.push({ path: parent, directory: true });
+      continue;
+    }
+    if (result !== -Errno.EEXIST) check(result, "mkdirat", parent);
+    check(statx(root, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, there), "statx", parent);
+    if ((there.mode & S_IFMT) !== S_IFDIR) {
+      throw new SysError("openat", Errno.ENOTDIR, { path: pathText(parent) });
+    }
   }
 }
 
