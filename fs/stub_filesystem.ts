@@ -59,7 +59,9 @@ export interface ModeChange {
   readonly stale: readonly Uint8Array[];
 }
 
-const INVALIDATIONS = 32; // under way at once: each takes a pool thread
+// Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
+// own wait for requests must never queue behind them.
+const INVALIDATIONS = 8;
 
 /** One stub mount's file system. Single-threaded, on the mount's worker. */
 export class StubFilesystem implements Disposable {
