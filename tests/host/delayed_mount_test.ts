@@ -274,3 +274,25 @@ Deno.test("delayed mount: starting while it waits tries at once", async () => {
   await mount.wait();
   assertEquals([mount.status.attempts, world.clock], [2, 0]);
 });
+
+for (const when of ["mounting", "mounted", "attempt 1 ok -", "proxy", "commit"]) {
+  Deno.test(`delayed mount: cancelled from within "${when}": nothing is left, or all is done`, async () => {
+    const world = new World();
+    const mount = world.make();
+    const answer = Promise.withResolvers<boolean>();
+    const push = world.trace.push.bind(world.trace);
+    world.trace.push = (line) => {
+      if (line === when) void mount.cancel(cancelled()).then(answer.resolve);
+      return push(line);
+    };
+    mount.start();
+    const ended = await answer.promise;
+    assertEquals(ended, when !== "proxy" && when !== "commit");
+    assertEquals([mount.status.state, mount.serving, world.open.size], [
+      ended ? "failed" : "done",
+      !ended,
+      0,
+    ]);
+    assertEquals(world.trace.includes("committed"), !ended);
+  });
+}
