@@ -132,7 +132,8 @@ export class DelayedMount {
     if (this.#state === "waiting") return this.#abort.abort();
     if (this.#state !== "held" && this.#state !== "failed") return;
     this.#state = this.#serving ? "committing" : "mounting";
-    this.#running = this.#run();
+    // Assigned before anything of it happens: whoever cancels from within a hook waits for it, too.
+    this.#running = Promise.resolve().then(() => this.#run());
   }
 
   /**
@@ -173,6 +174,7 @@ export class DelayedMount {
   }
 
   async #run(): Promise<void> {
+    if (this.#cancelled !== undefined) return;
     if (!this.#serving) {
       const mounted = await this.#mount();
       if (!mounted || this.#cancelled !== undefined) return;
@@ -188,6 +190,7 @@ export class DelayedMount {
       this.#attempts++;
       this.#state = "mounting";
       this.#observer.step("mounting");
+      if (this.#cancelled !== undefined) return false;
       const error = await this.#attempt(began);
       if (this.#cancelled !== undefined) return false;
       if (error === undefined) {
