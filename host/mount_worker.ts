@@ -9,7 +9,7 @@
 import { errnoName, SysError } from "../ffi/errno.ts";
 import { FUSE_HANDLE_KILLPRIV_V2 } from "../ffi/fuse/kernel.ts";
 import { opcodeName } from "../ffi/fuse/opcode_names.ts";
-import { loadFuse } from "../ffi/fuse/library.ts";
+import { type FuseLibrary, loadFuse } from "../ffi/fuse/library.ts";
 import { type MountIdentity, prepareFuseMount } from "../ffi/fuse/mount.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { type ServeEnd, Session } from "../ffi/fuse/session.ts";
@@ -67,8 +67,7 @@ class Mount {
     this.#request = request;
     umask(0); // files get the mode that the caller's umask has left of it, not what is left of that by ours
     using undo = new DisposableStack();
-    const library = loadFuse();
-    undo.defer(() => library.close());
+    const library = openLibrary();
     const placeholder = createPlaceholder({
       ...request.root,
       ...(request.size !== undefined && { size: request.size }),
@@ -246,6 +245,25 @@ class Mount {
 }
 
 let mount: Mount | undefined;
+let library: FuseLibrary | undefined;
+
+/** libfuse, opened once and for the worker's life. @throws {FuseLibraryError} */
+function openLibrary(): FuseLibrary {
+  return library ??= loadFuse();
+}
+
+/**
+ * Does once, for nothing, what every mount begins with: binding the functions of C takes milliseconds, which the first worker has while
+ * the daemon is still loading. What fails here fails again, and is told, when a mount is asked for.
+ */
+function warmUp(): void {
+  try {
+    openLibrary();
+    createPlaceholder({ mode: 0o700, uid: 0, gid: 0 }).close();
+  } catch {
+    // See above.
+  }
+}
 
 function created(): Mount {
   if (mount === undefined) throw new Refused("the worker has no mount");
@@ -317,3 +335,4 @@ self.onmessage = async ({ data: request }: MessageEvent<WorkerRequest>) => {
 };
 
 post({ event: "loaded" });
+warmUp();
