@@ -82,8 +82,10 @@ async function restoredByCriu(sandbox: Sandbox, binary: Binary, options: readonl
 
 for (const [name, options] of Object.entries(variants)) {
   for (const release of ["stub first", "after the real file system came"] as const) {
-    await e2e(`${name} of a private mapping become real, read ${release}`, (sandbox, binary) =>
-      mappedInRestoreMode(sandbox, binary, options, release));
+    await e2e(
+      `${name} of a private mapping become real, read ${release}`,
+      (sandbox, binary) => mappedInRestoreMode(sandbox, binary, options, release),
+    );
   }
 }
 
