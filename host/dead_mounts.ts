@@ -7,7 +7,7 @@
 
 import { pathText } from "../ffi/sys/libc.ts";
 import { type MountinfoEntry, readMountinfo } from "../ffi/sys/mountinfo.ts";
-import { unmountAll } from "./forced_unmount.ts";
+import { abortConnection, unmountAll } from "./forced_unmount.ts";
 import { isDead, ownPidNamespace, parseOwnerTag } from "./owner_tag.ts";
 
 /** Something that was left, and what became of it. */
@@ -34,9 +34,16 @@ export function hasDeadMounts(): boolean {
   return readMountinfo().some(deadMount(ownPidNamespace()));
 }
 
-/** Takes dead mounts away. Synchronous, for a namespace worker: it may block where a mountpoint lies inside another mount. */
+/**
+ * Takes dead mounts away, after aborting their connections: threads of a dying daemon may be stuck in system calls that only that ends.
+ * Synchronous, for a namespace worker: it may block where a mountpoint lies inside another mount.
+ */
 export function unmountDead(): Repair[] {
-  return unmountAll(deadMount(ownPidNamespace())).map(({ mountpoint, error }) => {
+  const isDeadMount = deadMount(ownPidNamespace());
+  for (const entry of readMountinfo().filter(isDeadMount)) {
+    if (entry.fstype === "fuse.spfs") abortConnection(entry.minor);
+  }
+  return unmountAll(isDeadMount).map(({ mountpoint, error }) => {
     return { kind: "mount", path: pathText(mountpoint), ...(error !== undefined && { error }) };
   });
 }

@@ -34,8 +34,6 @@ export function parseOwnerTag(text: string): Owner | undefined {
 export interface ProcessStat {
   /** One letter: R, S, D, Z, ... */
   readonly state: string;
-  /** Threads that have not ended. */
-  readonly threads: number;
   /** Clock ticks after boot. */
   readonly startTime: bigint;
 }
@@ -48,7 +46,7 @@ export interface ProcessStat {
 export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   if (fields.length < 20) throw new RangeError("not the text of /proc/PID/stat");
-  return { state: fields[0]!, threads: Number(fields[17]), startTime: BigInt(fields[19]!) };
+  return { state: fields[0]!, startTime: BigInt(fields[19]!) };
 }
 
 /** The tag of this process. Reads /proc; does not block. */
@@ -75,7 +73,7 @@ export function isDead(owner: Owner, pidNamespace: bigint = ownPidNamespace()): 
   } catch (error) {
     return error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH";
   }
-  if (stat.startTime !== owner.startTime) return true;
-  // A leader that ended before its threads is a zombie as well, and its threads may still serve.
-  return (stat.state === "Z" || stat.state === "X") && stat.threads <= 1;
+  // The leader of a Deno process ends with the process. Threads that it leaves are inside system calls that do not end, such as a
+  // notification to the kernel about a page whose reader waits for the answer of this very process.
+  return stat.startTime !== owner.startTime || stat.state === "Z" || stat.state === "X";
 }

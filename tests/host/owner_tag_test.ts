@@ -33,7 +33,7 @@ Deno.test("owner tag: other mounts' sources are no tags", () => {
 
 Deno.test("owner tag: a process name may hold parentheses and spaces", () => {
   const numbers = Array.from({ length: 49 }, (_, at) => String(at + 4)).join(" ");
-  assertEquals(parseProcessStat(`12 (a) b) (c) S ${numbers}`), { state: "S", threads: 20, startTime: 22n });
+  assertEquals(parseProcessStat(`12 (a) b) (c) S ${numbers}`), { state: "S", startTime: 22n });
 });
 
 Deno.test("owner tag: a running process is alive, one with another start time is dead", () => {
@@ -50,6 +50,23 @@ Deno.test("owner tag: a process that ended is dead", async () => {
   child.kill("SIGKILL");
   await child.status;
   assertEquals(isDead(owner), true);
+});
+
+Deno.test("owner tag: a process that ended and that nobody waits for is dead", async () => {
+  // `sleep` takes the place of the shell, and never waits for the shell's child.
+  const script = "true & echo $!; exec sleep 1000";
+  const parent = new Deno.Command("sh", { args: ["-c", script], stdout: "piped" }).spawn();
+  const reader = parent.stdout.getReader();
+  const pid = Number(new TextDecoder().decode((await reader.read()).value));
+  try {
+    let stat;
+    do stat = parseProcessStat(await Deno.readTextFile(`/proc/${pid}/stat`)); while (stat.state !== "Z");
+    assertEquals(isDead({ pidNamespace: ownPidNamespace(), pid, startTime: stat.startTime }), true);
+  } finally {
+    parent.kill("SIGKILL");
+    await reader.cancel();
+    await parent.status;
+  }
 });
 
 Deno.test("owner tag: a process of another PID namespace is never called dead", () => {
