@@ -23,10 +23,15 @@ export class Images {
     this.#pid = pid;
   }
 
-  /** Dumps a process, which ends by that. @throws {Error} with the end of CRIU's log */
-  static async dump(sandbox: Sandbox, pid: number, name = "images"): Promise<Images> {
-    const images = new Images(sandbox, await criuPath(), sandbox.directory(name), pid);
-    await images.#run("dump", ["--tree", String(pid)]);
+  /**
+   * Dumps a process, which ends by that.
+   *
+   * @param options more of CRIU's options
+   * @throws {Error} with the end of CRIU's log
+   */
+  static async dump(sandbox: Sandbox, pid: number, options: readonly string[] = []): Promise<Images> {
+    const images = new Images(sandbox, await criuPath(), sandbox.directory("images"), pid);
+    await images.#run("dump", ["--tree", String(pid), ...options]);
     return images;
   }
 
@@ -34,15 +39,16 @@ export class Images {
    * Restores the tree, detached, with its process ids, and returns the root's.
    *
    * @param hook the command that CRIU runs at each stage, instead of a file that CRIU could run itself
+   * @param options more of CRIU's options
    * @throws {Error} with the end of CRIU's log
    */
-  async restore(hook: readonly string[]): Promise<number> {
+  async restore(hook: readonly string[], options: readonly string[] = []): Promise<number> {
     const actionScript = `${this.directory}/action-script`;
     await Deno.writeTextFile(actionScript, `#!/bin/sh\nexec ${hook.map((word) => `'${word}'`).join(" ")}\n`);
     await Deno.chmod(actionScript, 0o755);
     // Also when the restore does not succeed: CRIU may have made the process.
     this.#sandbox.adopt(this.#pid);
-    await this.#run("restore", ["--restore-detached", "--action-script", actionScript]);
+    await this.#run("restore", ["--restore-detached", "--action-script", actionScript, ...options]);
     return this.#pid;
   }
 
