@@ -136,12 +136,7 @@ export class Supervisor {
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      if (this.#making.has(pathText(path))) {
-        const message = `cannot mount on ${pathText(path)}: another mount is being made there`;
-        throw new ControlError("system", message, { errno: "EBUSY" });
-      }
-      key = pathText(path);
-      this.#making.add(key);
+      key = this.#reserve(path);
       const identity = await this.#mountWith(handle, params, path);
       const mount = new ManagedMount(params, path, handle, identity, gone);
       this.#mounts.set(id, mount);
@@ -159,6 +154,23 @@ export class Supervisor {
     } finally {
       if (key !== undefined) this.#making.delete(key);
     }
+  }
+
+  /**
+   * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since.
+   *
+   * @throws {ControlError} EBUSY
+   */
+  #reserve(path: Uint8Array): string {
+    const key = pathText(path);
+    const others = [...this.#mounts.values()].filter((mount) => !mount.replaced);
+    if (this.#making.has(key) || others.some((mount) => pathText(mount.path) === key)) {
+      throw new ControlError("system", `cannot mount on ${key}: another mount is made there`, {
+        errno: "EBUSY",
+      });
+    }
+    this.#making.add(key);
+    return key;
   }
 
   /** Lets a worker mount; a worker that breaks while it does leaves nothing. */
