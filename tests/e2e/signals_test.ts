@@ -77,6 +77,19 @@ async function stopAndContinue(sandbox: Sandbox, binary: Binary, operation: stri
   assertEquals(await outcome(clients, 0), "ok");
 }
 
+/** The kernel tells of the first wake-up of a request only: a SIGKILL after another one has to be found by looking. */
+async function stopContinueAndKill(sandbox: Sandbox, binary: Binary, operation: string): Promise<void> {
+  const { spfs, clients } = await waiting(sandbox, binary, operation, 1);
+  await spfs.parked("net", 1);
+  await clients.ask(`kill 0 ${SIGSTOP}`);
+  await interrupted(spfs);
+  await clients.ask(`kill 0 ${SIGCONT}`);
+  const [word, ns] = (await clients.ask(`reap 0 ${SIGKILL}`)).split(" ");
+  assertEquals(word, "reaped");
+  assert(Number(ns) / 1e6 <= 50, `freed after ${ns} ns`);
+  await spfs.quit();
+}
+
 async function stopAndRelease(sandbox: Sandbox, binary: Binary, operation: string): Promise<void> {
   const { spfs, clients, release, pids } = await waiting(sandbox, binary, operation, 1);
   await spfs.parked("net", 1);
