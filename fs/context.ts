@@ -33,18 +33,22 @@ export class Context {
 
   /** `budget`: how many O_PATH descriptors the node table keeps. */
   constructor(budget: number) {
-    this.nodes = new NodeTable(budget);
+    this.nodes = new NodeTable(budget, this.caller);
     this.handles = new HandleTable(this.nodes, this.caller);
   }
 
-  /** The node that a request is about. @throws {SysError} ESTALE when the kernel names one that it has forgotten. */
+  /**
+   * The node that a request is about; acts as its caller from here on. @throws {SysError} ESTALE when the kernel names one that it has
+   * forgotten.
+   */
   node(request: Request, nodeid: bigint = request.nodeid): Node {
+    this.actAs(request);
     const node = this.nodes.get(nodeid);
     if (node === undefined) throw new SysError("lookup", Errno.ESTALE);
     return node;
   }
 
-  /** An O_PATH descriptor of a node. @throws {SysError} ENOENT, ESTALE, EMFILE and what the backing says. */
+  /** An O_PATH descriptor of a node, reached as root where the caller may not: act as the caller anew after it. @throws {SysError} ENOENT, ESTALE, EMFILE and what the backing says. */
   fd(node: Node): number {
     const fd = this.nodes.fd(node);
     if (fd < 0) throw new SysError("openat", -fd);

@@ -42,7 +42,10 @@ export function nameOperations(context: Context): Operations {
   const { nodes, handles, answers, attributes } = context;
 
   const lookup = (request: Request) => {
-    const node = nodes.lookup(context.node(request), request.cname(ARGS), attributes);
+    const parent = context.node(request);
+    context.fd(parent);
+    context.actAs(request);
+    const node = nodes.lookup(parent, request.cname(ARGS), attributes);
     if (typeof node === "number") request.replyError(-node);
     else if (answers.entry(request, node, attributes) < 0) nodes.forget(node.nodeid, 1);
   };
@@ -88,10 +91,12 @@ export function nameOperations(context: Context): Operations {
 
   const link = (request: Request) => {
     const node = context.node(request, kernel.fuse_link_in.get.oldnodeid(request.view, ARGS));
-    entry(request, ARGS + kernel.fuse_link_in.size, (directory, name) => {
-      const source = nodes.fd(node);
-      return source < 0 ? source : linkat(AT_FDCWD, procFdPath(source), directory, name, AT_SYMLINK_FOLLOW);
-    });
+    context.fd(node); // before it is acted as the caller; the one below finds it open
+    entry(
+      request,
+      ARGS + kernel.fuse_link_in.size,
+      (directory, name) => linkat(AT_FDCWD, procFdPath(context.fd(node)), directory, name, AT_SYMLINK_FOLLOW),
+    );
   };
 
   const create = (request: Request) => {

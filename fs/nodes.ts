@@ -24,6 +24,8 @@ import {
   STATX_BTIME,
 } from "../ffi/sys/constants.ts";
 
+import type { Caller } from "./caller.ts";
+
 /** FUSE's key of an inode: what the kernel names in requests. */
 export type NodeId = bigint & { readonly __nodeid: unique symbol };
 
@@ -64,9 +66,10 @@ export interface Node {
 export class NodeTable {
   readonly #byId = new Map<bigint, Node>();
   readonly #byInode = new Map<bigint | string, Node>();
-  readonly #open = new Set<Node>(); // unpinned nodes with a descriptor, oldest first
+  readonly #open = new Set<Node>(); // unpinned nodes with a descriptor, longest unused first
   readonly #unfound = new Map<string, Node>(); // by parent and name: known in an earlier epoch, not found in this one yet
   readonly #budget: number;
+  readonly #caller: Caller;
   readonly #scratch = new StatxBuffer();
   #next = 2n;
   #major = -1;
@@ -75,9 +78,10 @@ export class NodeTable {
   /** The root's node. */
   readonly root: Node;
 
-  /** `budget` is how many O_PATH descriptors are kept beside pinned ones. */
-  constructor(budget: number) {
+  /** `budget` is how many O_PATH descriptors are kept beside pinned ones. Nodes are reached as `caller` is, or else as root. */
+  constructor(budget: number, caller: Caller) {
     this.#budget = budget;
+    this.#caller = caller;
     const root = {
       nodeid: ROOT,
       name: EMPTY_PATH,
@@ -150,11 +154,14 @@ export class NodeTable {
    * node, not more, unless the node is pinned.
    */
   fd(node: Node): number {
-    if (node.fd >= 0) return node.fd;
+    if (node.fd >= 0) {
+      if (this.#open.delete(node)) this.#open.add(node); // used last, evicted last
+      return node.fd;
+    }
     if (node.pinned) return -Errno.ESTALE;
     const parent = this.fd(node.parent);
     if (parent < 0) return parent;
-    const fd = this.#openPath(node.parent, parent, node.name);
+    const fd = this.#openPath(parent, node.name);
     if (fd < 0) return fd;
     const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
     if (found < 0 || !this.#recognise(node, this.#scratch)) {
@@ -173,7 +180,7 @@ export class NodeTable {
     if (node.pinned) return -Errno.ESTALE;
     const parent = this.fd(node.parent);
     if (parent < 0) return parent;
-    const found = statx(parent, node.name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, out);
+    const found = this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
     if (found < 0) return found;
     return this.#recognise(node, out) ? 0 : -Errno.ESTALE;
   }
@@ -228,7 +235,7 @@ export class NodeTable {
   knownAt(parent: Node, name: Uint8Array): Node | undefined {
     const directory = this.fd(parent);
     if (directory < 0) return undefined;
-    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, this.#scratch);
+    const found = this.#inspect(directory, name, STATX_BASIC_STATS, this.#scratch);
     return found < 0 ? undefined : this.known(this.#scratch);
   }
 
@@ -314,11 +321,31 @@ export class NodeTable {
     if (node.fd >= 0) this.#open.add(node);
   }
 
-  #openPath(directory: Node, fd: number, name: Uint8Array): number {
+  /** Attributes of a name, as {@linkcode NodeTable.#openPath} reaches it. */
+  #inspect(directory: number, name: Uint8Array, mask: number, out: StatxBuffer): number {
+    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
+    if (found !== -Errno.EACCES) return found;
+    this.#caller.self();
+    return statx(directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
+  }
+
+  /**
+   * Opens a name of a node that the kernel knows. Who asks may lack the right to go there by name: it has the node open, or as its working
+   * directory, or got it from another process. Root goes second, because a server may refuse root and let the caller through.
+   */
+  #openPath(fd: number, name: Uint8Array): number {
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    const opened = openat(fd, name, flags, 0);
+    let opened = openat(fd, name, flags, 0);
+    if (opened === -Errno.EACCES) {
+      this.#caller.self();
+      opened = openat(fd, name, flags, 0);
+    }
     if (opened !== -Errno.EMFILE) return opened;
-    for (const node of this.#open) if (node !== directory) this.#evict(node);
+    // All but the two used last: the directory, and what the operation at hand took before it.
+    for (const node of this.#open) {
+      if (this.#open.size <= 2) break;
+      this.#evict(node);
+    }
     return openat(fd, name, flags, 0);
   }
 
