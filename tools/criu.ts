@@ -17,8 +17,8 @@ export class CriuMissing extends Error {
 }
 
 /**
- * The CRIU to use: `SPFS_CRIU` when set, else the system's, else the one in the cache; the first that passes `criu check`. Fetches
- * nothing. Takes some 50 ms.
+ * The CRIU to use: `SPFS_CRIU` when set, else the system's, else the one in the cache; the first that passes `criu check`, or that
+ * starts where this process is not root's. Fetches nothing. Takes some 50 ms.
  *
  * @throws {CriuMissing} with what each of them said. SPFS_CRIU is binding: when it fails, no other is tried.
  */
@@ -71,7 +71,9 @@ async function writeWrapper(tree: string): Promise<void> {
 }
 
 async function whyUnusable(path: string): Promise<string | undefined> {
-  const result = await capture(path, ["check"], { timeoutMs: 20_000 });
+  // The check asks for privileges; without them only whether it starts can be told.
+  const question = Deno.uid() === 0 ? "check" : "--version";
+  const result = await capture(path, [question], { timeoutMs: 20_000 });
   if (result.ok) return undefined;
   const lines = (result.stderr + result.stdout).split("\n").map((line) => line.trim()).filter((line) =>
     line !== ""

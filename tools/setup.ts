@@ -5,7 +5,7 @@
  * @module
  */
 
-import { criuPath, provideCriu } from "./criu.ts";
+import { CriuMissing, criuPath, provideCriu } from "./criu.ts";
 import { findProgram, show } from "./command.ts";
 import { libfusePaths, provideLibfuse } from "./libfuse.ts";
 import { exists } from "./cache_directory.ts";
@@ -47,7 +47,10 @@ async function provideCriuOrExplain(): Promise<boolean> {
     console.log(`setup: CRIU is ${path}`);
     return true;
   } catch (error) {
-    explain(`a CRIU that passes "criu check" (${(error as Error).message})`, [criuPackages]);
+    const reason = (error as Error).message;
+    if (findProgram("criu") === undefined && !Deno.env.get("SPFS_CRIU")) {
+      explain(`a CRIU that passes "criu check" (${reason})`, [criuPackages]);
+    } else console.error(`setup: no CRIU passes "criu check" here: ${reason}. SPFS_CRIU may name another.`);
     return false;
   }
 }
@@ -60,7 +63,8 @@ async function fetchCriu(): Promise<string> {
   try {
     return await provideCriu();
   } catch (error) {
-    if (!mayInstall() || Deno.env.get("SPFS_CRIU") || findProgram("criu") !== undefined) throw error;
+    // One that was found or fetched and does not work here would not work any better from another source.
+    if (error instanceof CriuMissing || !mayInstall() || findProgram("criu") !== undefined) throw error;
     console.log("setup: installing CRIU");
     await aptInstall([criuPackages.apt]);
     return await criuPath();
