@@ -1,5 +1,5 @@
 /** Pages of private mappings: what the process wrote stays, what came from the placeholder becomes the real file's. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { e2e } from "./support/case.ts";
 import { Images } from "./support/criu.ts";
 import { patternBytes } from "./support/pattern.ts";
@@ -98,3 +98,15 @@ for (const name of ["untouched pages", "pages that were read"] as const) {
     { criu: true },
   );
 }
+
+await e2e(
+  "a restore that would leave zeros in mlock'ed private pages is refused, by name",
+  async (sandbox, binary) => {
+    const failed = await restoredByCriu(sandbox, binary, ["lock"]).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    assertStringIncludes(failed?.message ?? "it was restored", "has a locked private mapping of");
+  },
+  { criu: true },
+);
