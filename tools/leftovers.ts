@@ -15,8 +15,8 @@ export const RUN_VARIABLE = "SPFS_TEST_RUN";
 export interface SeenProcess {
   /** Its id. */
   readonly pid: number;
-  /** Its command line, arguments apart by spaces. */
-  readonly command: string;
+  /** Its program's name, its state as in proc_pid_stat(5), and where in the kernel its main thread waits. */
+  readonly description: string;
 }
 
 /**
@@ -31,12 +31,14 @@ export async function processesOf(run: string): Promise<SeenProcess[]> {
   const { stdout, code } = await capture("timeout", ["-s", "KILL", "10", "sh", "-c", search, entry]);
   if (code > 128) throw new Error("/proc/PID/environ could not be read within ten seconds");
   const pids = [...stdout.matchAll(/^\/proc\/(\d+)\/environ$/gm)].map(([, pid]) => Number(pid));
-  return pids.filter((pid) => pid !== Deno.pid).map((pid) => ({ pid, command: commandOf(pid) }));
+  return pids.filter((pid) => pid !== Deno.pid).map((pid) => ({ pid, description: describe(pid) }));
 }
 
-function commandOf(pid: number): string {
+function describe(pid: number): string {
   try {
-    return Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
+    const [, name, state] = /\((.*)\) (\S)/s.exec(Deno.readTextFileSync(`/proc/${pid}/stat`))!;
+    const waitsIn = Deno.readTextFileSync(`/proc/${pid}/wchan`);
+    return `${name}, state ${state}${/^0?$/.test(waitsIn) ? "" : `, waits in ${waitsIn}`}`;
   } catch {
     return "ended meanwhile";
   }

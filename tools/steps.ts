@@ -8,7 +8,7 @@ import { capture, type CommandOptions } from "./command.ts";
 import { failure, summary, type TestReport } from "./test_report.ts";
 import { runTests, type TestRun } from "./test_process.ts";
 
-/** Runs a program of which nothing but success is expected. A failure counts as a failed test of this name. */
+/** Runs a program of which success is expected, and shows what it says. A failure counts as a failed test of this name. */
 export async function programStep(
   name: string,
   program: string,
@@ -20,8 +20,8 @@ export async function programStep(
   const { ok, code, stdout, stderr } = await capture(program, args, { timeoutMs: 600_000, ...options, env });
   const output = `${stdout}${stderr}`;
   announce(name, ok ? "ok" : `FAILED (${code})`, started);
+  if (!ok || stdout !== "") console.log(indent(lastLines(ok ? stdout : output, 200)));
   if (ok) return { passed: 0, failed: [], skipped: [] };
-  console.log(indent(lastLines(output, 200)));
   return failure(name, name, `ended with ${code}:\n${lastLines(output, 20)}`);
 }
 

@@ -9,7 +9,9 @@ import {
   killProcesses,
   leftLoopDevices,
   leftMounts,
+  processesOf,
   RUN_VARIABLE,
+  type SeenProcess,
   unmount,
 } from "./leftovers.ts";
 import { failure, parseJunit, type TestReport, total } from "./test_report.ts";
@@ -47,13 +49,21 @@ export async function runTests(run: TestRun): Promise<TestRunResult> {
   await Deno.mkdir(`${folder}/t`);
   await Deno.chmod(`${folder}/t`, 0o1777);
   const id = crypto.randomUUID();
-  const { code, killed } = await runProcess(run, folder, id);
+  const end = await runProcess(run, folder, id);
   const left = await takeAway(id, folder);
   const written = await Deno.readTextFile(`${folder}/output`).catch(() => "");
-  const reports = [await readReport(`${folder}/report.xml`, run, code, killed)];
-  if (left.length > 0 && !killed) reports.push(failure(run.name, "leaves nothing behind", left.join("\n")));
+  const reports = [await readReport(`${folder}/report.xml`, run, end)];
+  if (left.length > 0 && end.whenTimeWasOver === undefined) {
+    reports.push(failure(run.name, "leaves nothing behind", left.join("\n")));
+  }
   if (leftMounts(folder).length === 0) await Deno.remove(folder, { recursive: true });
   return { report: total(reports), output: written };
+}
+
+interface ProcessEnd {
+  readonly code: number;
+  /** The processes that there were when the time was over, if it was. */
+  readonly whenTimeWasOver?: readonly string[];
 }
 
 /** Runs the process to its end or the end of its time. Its output goes to a file: a pipe would stay open in what it leaves behind. */
@@ -61,7 +71,7 @@ async function runProcess(
   { args, cwd, env = {}, timeoutMs }: TestRun,
   folder: string,
   id: string,
-): Promise<{ code: number; killed: boolean }> {
+): Promise<ProcessEnd> {
   const command = [Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${folder}/report.xml`, ...args];
   const child = new Deno.Command("sh", {
     args: ["-c", `exec "$@" >"$0" 2>&1`, `${folder}/output`, ...command],
@@ -72,24 +82,48 @@ async function runProcess(
     stderr: "null",
     detached: true, // a process group of its own, to be killed as one
   }).spawn();
-  let killed = false;
-  const timer = setTimeout(() => {
-    killed = true;
-    Deno.kill(-child.pid, "SIGKILL");
-    killProcesses(id).catch(() => {}); // those that left the group; whoever it cannot find is looked for again afterwards
-  }, timeoutMs);
-  const { code } = await child.status;
-  clearTimeout(timer);
-  return { code, killed };
+  const ended = child.status.then(({ code }): ProcessEnd => ({ code }));
+  return await within(timeoutMs, ended) ?? await endProcess(child.pid, id, ended);
+}
+
+/** What a promise resolves to; `undefined` when it takes longer. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), milliseconds);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Kills all processes of a run whose time is over. */
+async function endProcess(leader: number, id: string, ended: Promise<ProcessEnd>): Promise<ProcessEnd> {
+  const lines = await processesOf(id).then((seen) => seen.map(processLine), (error) => [error.message]);
+  try {
+    Deno.kill(-leader, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // ended at this moment
+  }
+  await killProcesses(id).catch(() => {}); // those that left the group; they are looked for again afterwards
+  // A process that waits for a mount in a way that no signal ends must not hold up the other tests.
+  if (await within(15_000, ended) === undefined) lines.push(`process ${leader} survives SIGKILL`);
+  return { code: 137, whenTimeWasOver: lines };
+}
+
+function processLine({ pid, description }: SeenProcess): string {
+  return `process ${pid} (${description})`;
 }
 
 async function readReport(
   path: string,
   run: TestRun,
-  code: number,
-  killed: boolean,
+  { code, whenTimeWasOver }: ProcessEnd,
 ): Promise<TestReport> {
-  if (killed) return failure(run.name, "ends in time", `killed after ${run.timeoutMs / 1000} s`);
+  if (whenTimeWasOver !== undefined) {
+    const message = [`killed after ${run.timeoutMs / 1000} s; there were`, ...whenTimeWasOver].join("\n");
+    return failure(run.name, "ends in time", message);
+  }
   try {
     const report = parseJunit(await Deno.readTextFile(path));
     if (code === 0 || report.failed.length > 0) return report;
@@ -104,7 +138,7 @@ async function readReport(
 async function takeAway(id: string, folder: string): Promise<string[]> {
   const lines: string[] = [];
   try {
-    for (const { pid, command } of await killProcesses(id)) lines.push(`process ${pid} (${command})`);
+    lines.push(...(await killProcesses(id)).map(processLine));
   } catch (error) {
     lines.push((error as Error).message);
   }

@@ -54,6 +54,7 @@ Deno.test("test process: one that hangs is killed with all it started, in its pr
     4000,
   );
   assertEquals(failedNames(result), ["ends in time"]);
+  assertStringIncludes(result.report.failed[0]!.message, "killed after 4 s; there were\nprocess ");
   const [, inGroup, outside, id] = /ready (\d+) (\d+) (\S+) /.exec(result.output)!;
   assertEquals(await processesOf(id!), []);
   for (const pid of [inGroup, outside]) assertEquals(await stateOf(Number(pid)), undefined);
@@ -67,7 +68,7 @@ Deno.test("test process: a process that is left behind is a failure, and killed"
       console.log("pid " + child.pid + " ");
     } });`);
   assertEquals([result.report.passed, failedNames(result)], [1, ["leaves nothing behind"]]);
-  assertStringIncludes(result.report.failed[0]!.message, "(sleep)");
+  assertStringIncludes(result.report.failed[0]!.message, "(sleep, state S");
   assertEquals(await stateOf(Number(/pid (\d+) /.exec(result.output)![1])), undefined);
 });
 
