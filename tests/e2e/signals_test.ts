@@ -146,6 +146,10 @@ for (const operation of operations) {
     (sandbox, binary) => stopAndContinue(sandbox, binary, operation),
   );
   await e2e(
+    `SIGKILL frees a client that was stopped and continued while it waits in ${operation}`,
+    (sandbox, binary) => stopContinueAndKill(sandbox, binary, operation),
+  );
+  await e2e(
     `a client that is stopped while it waits in ${operation} gets its answer`,
     (sandbox, binary) => stopAndRelease(sandbox, binary, operation),
   );

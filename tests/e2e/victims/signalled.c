@@ -2,8 +2,9 @@
  * signalled OPERATION COUNT DIRECTORY
  *
  * COUNT child processes that each make one call on a file of their own, DIRECTORY/f00000 and so on, and what signals and tracers do
- * to them meanwhile. OPERATION is stat, open, read (opened before), or hold: open for reading and writing, wait for SIGUSR1, close.
- * In a child SIGUSR1 has a handler without SA_RESTART (for hold it is waited for) and SIGUSR2 is blocked.
+ * to them meanwhile. OPERATION is stat, open, read (opened before), hold: open for reading and writing, wait for SIGUSR1, close; or
+ * leave: the same, but exit without closing. In a child SIGUSR1 has a handler without SA_RESTART (for hold and leave it is waited for)
+ * and SIGUSR2 is blocked.
  *
  * Prints "ready PID..." and then answers each line of stdin by one:
  *   go               lets every child make its call                             went
@@ -69,20 +70,23 @@ static void run_child(int index, int start, int prepared, int result)
 	sigaction(SIGUSR1, &action, NULL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGUSR2);
-	if (is("hold"))
+	int holds = is("hold") || is("leave");
+	if (holds)
 		sigaddset(&mask, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	snprintf(path, sizeof path, "%s/f%05d", directory, index);
-	int fd = is("read") ? open(path, O_RDONLY) : is("hold") ? open(path, O_RDWR) : -1;
-	if ((is("read") || is("hold")) && fd < 0)
+	int fd = is("read") ? open(path, O_RDONLY) : holds ? open(path, O_RDWR) : -1;
+	if ((is("read") || holds) && fd < 0)
 		fail(path);
 	if (write(prepared, "p", 1) != 1 || read(start, &byte, 1) != 1)
 		_exit(3);
-	if (is("hold")) {
+	if (holds) {
 		sigdelset(&mask, SIGUSR2);
 		while (sigwaitinfo(&mask, NULL) < 0)
 			;
 	}
+	if (is("leave"))
+		_exit(0);
 	int64_t begun = monotonic_ns();
 	int returned = is("stat")   ? stat(path, &st)
 		       : is("open") ? open(path, O_RDONLY)
