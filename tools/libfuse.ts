@@ -7,7 +7,7 @@
 
 import { join } from "@std/path";
 import { cachePath, exists } from "./cache_directory.ts";
-import { libraryFolders, loaderOf, SUITE, unpackPackages } from "./debian_packages.ts";
+import { libraryFolders, SUITE, unpackPackages } from "./debian_packages.ts";
 
 const FOLDER = `libfuse-${SUITE}`;
 
@@ -48,18 +48,6 @@ export async function provideLibfuse(): Promise<Partial<Record<FuseSoname, Libfu
   const tree = await unpackPackages(FOLDER, ["libfuse3-4", "libfuse3-dev"]);
   await keepHeadersApart(tree);
   return await libfusePaths();
-}
-
-/**
- * What goes before a program's path to run it with the libraries of the newer Debian: its libfuse3.so.4 wants a C library that the
- * system's may be too old for. Such a program's /proc/self/exe is the loader, so it cannot start itself again by that.
- *
- * @returns nothing where the system's own libraries do, or no tree is in the cache.
- */
-export async function libraryRunner(): Promise<string[]> {
-  const tree = cachePath(FOLDER);
-  if ((await existing([tree])).length === 0) return [];
-  return [await loaderOf(tree), "--library-path", (await libraryFolders(tree)).join(":")];
 }
 
 /** Makes `include` hold libfuse's headers alone: the tree has a C library's headers too, which are not the compiler's. */
