@@ -99,6 +99,18 @@ export class Gate {
     return served;
   }
 
+  /** Serves, now, what waits and is accepted. Returns how many there were. */
+  let(accept: (request: Request) => boolean, serve: (request: Request) => void): number {
+    const chosen = [...this.#parked.values()].filter(({ request }) => accept(request));
+    for (const { request } of chosen) {
+      this.#parked.delete(request.unique);
+      this.#suspects.delete(request.unique);
+      serve(request);
+    }
+    if (chosen.length > 0) this.#effects.changed?.();
+    return chosen.length;
+  }
+
   /** Ends every wait with an errno. Synchronous. Returns how many there were. */
   fail(errno: number): number {
     const batch = [...this.#parked.values()];

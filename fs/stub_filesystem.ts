@@ -62,6 +62,16 @@ export interface ModeChange {
 // Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
 // own wait for requests must never queue behind them.
 const INVALIDATIONS = 8;
+/** How long a page's invalidation may take before it is taken to wait for a request that is parked, in milliseconds. */
+const STUCK_MS = 5;
+/** Requests during which the kernel keeps pages of the file locked, or its writing back stopped. */
+const HOLDING_PAGES: ReadonlySet<number> = new Set([
+  kernel.FUSE_READ,
+  kernel.FUSE_WRITE,
+  kernel.FUSE_SETATTR,
+  kernel.FUSE_FALLOCATE,
+  kernel.FUSE_COPY_FILE_RANGE,
+]);
 
 /** One stub mount's file system. Single-threaded, on the mount's worker. */
 export class StubFilesystem implements Disposable {
@@ -219,10 +229,10 @@ export class StubFilesystem implements Disposable {
     }
   }
 
-  /** Serves a request that waited; the mode may have changed again since. */
-  #serveParked(request: Request): void {
+  /** Serves a request that waited: as the mode says, which may have changed again since, or by `handler`. */
+  #serveParked(request: Request, handler: Handler = (request) => this.#route(request)): void {
     try {
-      this.#route(request);
+      handler(request);
     } catch (error) {
       if (!(error instanceof SysError)) this.#options.fault?.(request, error);
       if (request.state !== "answered") {
@@ -242,7 +252,8 @@ export class StubFilesystem implements Disposable {
   /**
    * Goes to stub mode and drops what the kernel has cached of the placeholder. Names and attributes were never cached. Pages are
    * dropped twice: first while requests are served, so that dirty pages are written; then again behind the closed gate, where only
-   * the writing of pages dirtied in between is still served. No page of the placeholder is delivered after that.
+   * the writing of pages dirtied in between is still served, and what holds pages that are to be dropped. No page of the placeholder is
+   * delivered after that.
    */
   async #leaveRestore(session: Session): Promise<void> {
     await this.#dropPages(session);
@@ -259,13 +270,37 @@ export class StubFilesystem implements Disposable {
     const queue = [...this.#context.nodes.all()].filter((node) => node.type === S_IFREG && node.opened);
     const drop = async () => {
       for (let node: Node | undefined; (node = queue.pop()) !== undefined;) {
-        const result = await session.invalidateInode(node.nodeid, 0n, 0n);
-        if (result < 0 && result !== -Errno.ENOENT && result !== -Errno.ENODEV) {
-          throw new SysError("notify_inval_inode", -result);
-        }
+        while (await this.#dropPagesOf(node.nodeid, session)); // again, since pages may have come meanwhile
       }
     };
     await Promise.all(Array.from({ length: Math.min(INVALIDATIONS, queue.length) }, drop));
+  }
+
+  /**
+   * Drops the pages of one file. The kernel waits for each page that a request holds; a request that is parked would hold it for ever.
+   * Such a request came before the change of mode has ended, so it is served as if it had come before it began.
+   *
+   * @returns whether one was, and new pages may be there.
+   */
+  async #dropPagesOf(nodeid: bigint, session: Session): Promise<boolean> {
+    const holdsPages = (request: Request) => request.nodeid === nodeid && HOLDING_PAGES.has(request.opcode);
+    let served = 0;
+    const look = () => {
+      served += this.#gate.let(
+        holdsPages,
+        (request) => this.#serveParked(request, this.#operations.get(request.opcode)!),
+      );
+    };
+    const timer = setInterval(look, STUCK_MS);
+    try {
+      const result = await session.invalidateInode(nodeid, 0n, 0n);
+      if (result < 0 && result !== -Errno.ENOENT && result !== -Errno.ENODEV) {
+        throw new SysError("notify_inval_inode", -result);
+      }
+    } finally {
+      clearInterval(timer);
+    }
+    return served > 0;
   }
 }
 

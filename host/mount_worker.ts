@@ -96,7 +96,8 @@ class Mount {
       new Session(prepared.device.release(), {
         library,
         handlers: this.#filesystem.handlers(),
-        init: { flags: FUSE_HANDLE_KILLPRIV_V2 },
+        // A page fault that waits must not keep others from being seen, nor the writing back of pages that are to be dropped.
+        init: { flags: FUSE_HANDLE_KILLPRIV_V2, maxBackground: 0xffff },
         hooks: {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),

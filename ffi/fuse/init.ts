@@ -25,6 +25,11 @@ export interface WantedInit {
   readonly without?: number;
   /** Depth of stacked file systems that passthrough may reach; 0 for no passthrough. */
   readonly maxStackDepth?: number;
+  /**
+   * How many requests that nobody waits for directly (reading ahead, also of a page fault, and writing back) the kernel has out at a time,
+   * 65 535 at most; 12 by its own choice. Those that wait for an answer count.
+   */
+  readonly maxBackground?: number;
 }
 
 /** What was agreed in FUSE_INIT. */
@@ -104,6 +109,10 @@ function amend(answer: DataView, offered: number, offered2: number, wanted: Want
     flags2 = (answer.getUint32(48, true) | ((wanted.flags2 ?? 0) & offered2)) >>> 0;
     answer.setUint32(48, flags2, true);
     if (wanted.maxStackDepth !== undefined) answer.setUint32(52, wanted.maxStackDepth, true);
+  }
+  if (wanted.maxBackground !== undefined) {
+    answer.setUint16(32, wanted.maxBackground, true);
+    answer.setUint16(34, Math.ceil(wanted.maxBackground * 3 / 4), true); // congestion_threshold, in the kernel's own proportion
   }
   answer.setUint32(28, flags, true);
   return { minor: answer.getUint32(20, true), flags, flags2, maxWrite: answer.getUint32(36, true) };
