@@ -18,6 +18,7 @@ import { stdio } from "../control/transport.ts";
 import { Errno } from "../ffi/errno.ts";
 import { RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
 import { prlimit64 } from "../ffi/sys/process.ts";
+import { takeMountWorker } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { exitCodes } from "./exit_codes.ts";
 import { createLog, fileSink, type Log, stderrSink } from "./log.ts";
@@ -41,12 +42,8 @@ const endWithinMs = 20_000;
 /** How long the log has to be written out, in milliseconds. */
 const flushMs = 500;
 
-/**
- * Runs the daemon to its end; returns the exit code.
- *
- * @param startMount starts a mount worker
- */
-export async function runDaemon(options: ServeOptions, startMount: () => Worker): Promise<number> {
+/** Runs the daemon to its end; returns the exit code. */
+export async function runDaemon(options: ServeOptions): Promise<number> {
   const socket = options.socket === undefined ? undefined : resolve(options.socket);
   let log: Log;
   try {
@@ -58,7 +55,7 @@ export async function runDaemon(options: ServeOptions, startMount: () => Worker)
   // A current directory in a mount would keep it busy, or be in a stub.
   Deno.chdir("/");
   raiseFileLimit(log);
-  const daemon = new Daemon(options, log, startMount);
+  const daemon = new Daemon(options, log);
   try {
     if (socket !== undefined) await daemon.listen(socket);
   } catch (error) {
@@ -91,7 +88,7 @@ class Daemon {
   #quitting = false;
   #ending = false;
 
-  constructor(options: ServeOptions, log: Log, startMount: () => Worker) {
+  constructor(options: ServeOptions, log: Log) {
     this.#options = options;
     this.#log = log;
     const run = createRunJob(startNamespaceWorker);
@@ -99,7 +96,7 @@ class Daemon {
       ownerTag: formatOwnerTag(this.#owner),
       log,
       run,
-      startMountWorker: startMount,
+      startMountWorker: takeMountWorker,
       emit: (event, params) => this.#server.emit(event, params),
       areas: () => this.#areas(),
     };

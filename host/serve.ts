@@ -4,8 +4,8 @@
  * @module
  */
 
+import { startAhead } from "./ahead.ts";
 import type { LogLevel } from "./log.ts";
-import { startMountWorker } from "./workers.ts";
 
 /** How the daemon is started. */
 export interface ServeOptions {
@@ -24,13 +24,7 @@ export interface ServeOptions {
  * threads may be left that are inside system calls on file systems that do not answer.
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  // It loads on another core while the daemon does.
-  let ahead: Worker | undefined = startMountWorker();
-  const startMount = () => {
-    const worker = ahead ?? startMountWorker();
-    ahead = undefined;
-    return worker;
-  };
+  startAhead();
   const { runDaemon } = await import("./daemon.ts");
-  return await runDaemon(options, startMount);
+  return await runDaemon(options);
 }
