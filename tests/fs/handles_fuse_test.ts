@@ -359,3 +359,27 @@ fuseTest("handles: what the kernel keeps goes on: working directory, FIFO, locks
   await agent.call("write", gone, data("x"));
   assertEquals((await agent.stat("fstat", gone)).mode, "10600");
 });
+
+fuseTest(
+  "handles: what is open stays what it is when others rename it and put another in its place",
+  async (mount) => {
+    await mount.populate(file("log", 5), directory("d"));
+    const agent = mount.agent();
+    const log = await agent.number("open", mount.path("log"), O_RDWR);
+    const d = await agent.number("open", mount.path("d"), O_RDONLY | O_DIRECTORY);
+    await Deno.writeTextFile(`${mount.real}/log`, "first");
+    await Deno.mkdir(`${mount.real}/d`);
+    await Deno.writeTextFile(`${mount.real}/d/in`, "");
+    await arrive(mount);
+    await Deno.rename(`${mount.real}/log`, `${mount.real}/log.1`);
+    await Deno.writeTextFile(`${mount.real}/log`, "the second", { mode: 0o644 });
+    await Deno.rename(`${mount.real}/d`, `${mount.real}/d.1`);
+    assertEquals((await agent.stat("fstat", log)).size, 5);
+    await agent.call("ftruncate", log, 3);
+    await agent.call("fchmod", log, 0o600);
+    assertEquals(await agent.list(d), ["in"]);
+    assertEquals([text(`${mount.real}/log.1`), text(`${mount.real}/log`)], ["fir", "the second"]);
+    assertEquals(Deno.statSync(`${mount.real}/log`).mode! & 0o777, 0o644);
+    assertEquals(Deno.statSync(`${mount.real}/log.1`).mode! & 0o777, 0o600);
+  },
+);

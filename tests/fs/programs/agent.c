@@ -69,8 +69,8 @@ static void decode(char *word) {
 }
 
 static const struct command *find(const char *name) {
-    const struct command *tables[] = { file_commands, name_commands, memory_commands, process_commands };
-    for (int i = 0; i < 4; i++)
+    const struct command *tables[] = { file_commands, name_commands, memory_commands, process_commands, churn_commands };
+    for (int i = 0; i < 5; i++)
         for (const struct command *at = tables[i]; at->name; at++)
             if (!strcmp(at->name, name)) return at;
     return NULL;

@@ -13,7 +13,7 @@ struct command {
     void (*run)(void);
 };
 
-extern const struct command file_commands[], name_commands[], memory_commands[], process_commands[];
+extern const struct command file_commands[], name_commands[], memory_commands[], process_commands[], churn_commands[];
 
 /* The word at `index`, percent-decoded; the agent ends when there is none. */
 const char *text(int index);

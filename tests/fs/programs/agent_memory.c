@@ -62,6 +62,16 @@ static void run_mlock(void) {
     reply(mlock((void *)number(1), number(2)));
 }
 
+/* mlock2 ADDRESS LENGTH FLAGS */
+static void run_mlock2(void) {
+    reply(mlock2((void *)number(1), number(2), number(3)));
+}
+
+/* mprotect ADDRESS LENGTH PROT */
+static void run_mprotect(void) {
+    reply(mprotect((void *)number(1), number(2), number(3)));
+}
+
 /* madvise ADDRESS LENGTH ADVICE */
 static void run_madvise(void) {
     reply(madvise((void *)number(1), number(2), number(3)));
@@ -69,5 +79,5 @@ static void run_madvise(void) {
 
 const struct command memory_commands[] = {
     { "mmap", run_mmap }, { "munmap", run_munmap }, { "peek", run_peek }, { "poke", run_poke }, { "msync", run_msync },
-    { "mlock", run_mlock }, { "madvise", run_madvise }, { 0 },
+    { "mlock", run_mlock }, { "mlock2", run_mlock2 }, { "mprotect", run_mprotect }, { "madvise", run_madvise }, { 0 },
 };

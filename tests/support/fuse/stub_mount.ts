@@ -240,29 +240,41 @@ export class StubMount implements AsyncDisposable {
     return await within(this.gone, "the end after umount");
   }
 
-  /** Ends everything. Fails when the worker logged an error that was not expected. */
+  /** Ends everything. Fails when somebody hung, and when the worker logged an error that was not expected. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const killed = this.#agents.map((agent) => agent[Symbol.asyncDispose]()); // the mount must live for those that wait
+    const killed = Promise.all(this.#agents.map((agent) => agent[Symbol.asyncDispose]())); // the mount must live for those that wait
     try {
-      await within(Promise.all(killed), "the end of the agents");
-    } catch (error) {
+      await within(killed, "the end of the agents", 5000);
       await this.#kill();
-      await Promise.all(killed);
-      throw error;
     } finally {
       await this.#kill();
+      await killed;
       await this.#remove();
     }
     assertEquals(this.#errors, this.expectedErrors, `errors in the log:\n${this.log.join("\n")}`);
   }
 
+  /** Kills the process; closing /dev/fuse frees whoever waits. @throws {Error} when it hung and the connection had to be aborted. */
   async #kill(): Promise<void> {
     try {
-      this.#process.kill("SIGKILL"); // closes /dev/fuse, which frees whoever waits
+      this.#process.kill("SIGKILL");
     } catch {
       // It has ended.
     }
-    await this.#ended;
+    try {
+      await within(this.#ended, "the end of the mount's process", 5000);
+    } catch (error) {
+      await this.#abort();
+      await this.#ended;
+      throw error;
+    }
+  }
+
+  /** By the kernel's own means: a process with a thread in an uninterruptible wait does not close its descriptors. */
+  async #abort(): Promise<void> {
+    const control = `${this.base}/control`;
+    await this.shell(`mkdir ${control}; mount -t fusectl none ${control}`);
+    await this.shell(`echo 1 > ${control}/${this.identity.minor}/abort || true; umount -l ${control}`);
   }
 
   async #umount(flags: string[]): Promise<void> {
