@@ -204,6 +204,32 @@ test("after SIGKILL the next daemon takes the dead mounts away", async () => {
   assertEquals(await place.mounts(place.path("mnt")), []);
 });
 
+test("after SIGKILL `spfs check --repair` takes away what was left, and leaves living mounts alone", async () => {
+  await using place = await Place.make("mnt", "real", "alive");
+  const socket = place.path("run/control.sock");
+  const args = ["--socket", socket];
+  const dead = await TestDaemon.start(place, ...args);
+  await dead.client.call("mount.create", { id: "m", mountpoint: place.path("mnt"), mode: "stub" });
+  // Gives it a directory of its own below the runtime directory.
+  const order = { mount: "m", source: place.path("real"), type: "bind", hold: true };
+  await dead.client.call("mount.replace", order);
+  const alive = await TestDaemon.start(place);
+  await alive.client.call("mount.create", { id: "a", mountpoint: place.path("alive"), mode: "stub" });
+  dead.kill("SIGKILL");
+  await dead.ended();
+  const { stdout, stderr } = await place.spfs("check", "--repair", "--json");
+  const { repairs } = JSON.parse(stdout) as { repairs: { kind: string; path: string; error?: string }[] };
+  assertEquals(repairs.map(({ kind, error }) => [kind, error]), [
+    ["mount", undefined],
+    ["directory", undefined],
+    ["socket", undefined],
+  ], stderr);
+  assertEquals([repairs[0]!.path, repairs[2]!.path], [place.path("mnt"), socket]);
+  assertEquals(await place.mounts(place.path("mnt")), []);
+  assertEquals(await place.mounts(place.path("alive")), ["fuse.spfs"]);
+  assertEquals((await place.run("ls", place.path("run"))).stdout, "");
+});
+
 test("a connection that is aborted from outside is told as lost, and nothing dead is left", async () => {
   await using place = await Place.make("mnt", "ctl");
   const daemon = await TestDaemon.start(place);

@@ -9,6 +9,9 @@ import type { WireEvent } from "../../../control/wire.ts";
 const main = new URL("../../../main.ts", import.meta.url).pathname;
 const config = new URL("../../../deno.json", import.meta.url).pathname;
 
+/** Starts spfs. */
+const program = [Deno.execPath(), "run", "--no-check", "-A", "-c", config, main];
+
 /** The longest that anything in these tests may take, in milliseconds. */
 const limitMs = 60_000;
 
@@ -103,6 +106,16 @@ export class Place implements AsyncDisposable {
     return this.start(command, { stdin: "null" }).ended;
   }
 
+  /** Runs a command of spfs in the place to its end. */
+  spfs(...args: string[]): Promise<Ran> {
+    return this.start([...program, ...args], { stdin: "null", env: this.environment }).ended;
+  }
+
+  /** The environment of the place's daemons and of commands that talk to them. */
+  get environment(): Record<string, string> {
+    return { SPFS_RUNTIME_DIR: this.path("run"), SPFS_SOCKET: "" };
+  }
+
   /** Starts a process in the place; it is killed when the place goes, or after the time limit. */
   spawn(command: string[], options: Deno.CommandOptions): Deno.ChildProcess {
     const args = ["--mount", `--target=${this.#holder.pid}`, "--", ...command];
@@ -170,23 +183,11 @@ export class TestDaemon {
 
   /** Starts a daemon in a place. */
   static spawn(place: Place, ...args: string[]): TestDaemon {
-    const run = [
-      Deno.execPath(),
-      "run",
-      "--no-check",
-      "-A",
-      "-c",
-      config,
-      main,
-      "serve",
-      "--log-level",
-      "debug",
-    ];
-    const child = place.spawn([...run, ...args], {
+    const child = place.spawn([...program, "serve", "--log-level", "debug", ...args], {
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      env: { SPFS_RUNTIME_DIR: place.path("run"), SPFS_SOCKET: "" },
+      env: place.environment,
     });
     return new TestDaemon(child);
   }
