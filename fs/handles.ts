@@ -115,7 +115,7 @@ export class HandleTable {
       fd,
       stream,
     };
-    this.#nodes.use(node);
+    this.#nodes.use(node, handle);
     node.opened = true;
     this.#byFh.set(handle.fh, handle);
     return handle;
@@ -127,7 +127,7 @@ export class HandleTable {
     if (handle === undefined) return -Errno.EBADF;
     this.#byFh.delete(fh);
     if (handle.fd >= 0) closeFd(handle.fd);
-    this.#nodes.unuse(handle.node);
+    this.#nodes.unuse(handle.node, handle);
     return 0;
   }
 

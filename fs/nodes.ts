@@ -38,6 +38,12 @@ export const EMPTY_PATH: Uint8Array = cstr("");
 /** What is asked of statx(2) for attributes. */
 export const ATTRIBUTE_MASK: number = STATX_BASIC_STATS | STATX_BTIME;
 
+/** An open file of a node: its descriptor in the current epoch, or -1. */
+export interface OpenNode {
+  /** Not O_PATH. */
+  readonly fd: number;
+}
+
 /** One inode that the kernel knows. */
 export interface Node {
   /** The kernel's key. */
@@ -58,6 +64,8 @@ export interface Node {
   pinned: boolean;
   /** How many open handles and children keep it although the kernel may have forgotten it. */
   users: number;
+  /** Those of its users that have it open: its last resort when others have taken its name away. */
+  handles: Set<OpenNode> | undefined;
   /** Its pages may be in the kernel's cache since the placeholder served it. */
   opened: boolean;
 }
@@ -91,6 +99,7 @@ export class NodeTable {
       type: S_IFDIR,
       pinned: true,
       users: 0,
+      handles: undefined,
       opened: false,
     } as unknown as Node;
     root.parent = root;
@@ -137,7 +146,7 @@ export class NodeTable {
     this.#major = this.#scratch.devMajor;
     this.#minor = this.#scratch.devMinor;
     this.#identify(this.root);
-    for (const node of carried.keys()) this.#identify(node);
+    for (const node of this.#byId.values()) if (node !== this.root) this.#identify(node);
   }
 
   /** Closes every descriptor. */
@@ -150,15 +159,19 @@ export class NodeTable {
   }
 
   /**
-   * An O_PATH descriptor of the node, or -errno: ENOENT or ESTALE when it is not there any more. It outlives one later call for another
-   * node, not more, unless the node is pinned.
+   * A descriptor of the node, O_PATH or of one of its open files, or -errno: ENOENT or ESTALE when it is not there any more. It outlives
+   * one later call for another node, not more, unless the node is pinned.
    */
   fd(node: Node): number {
     if (node.fd >= 0) {
       if (this.#open.delete(node)) this.#open.add(node); // used last, evicted last
       return node.fd;
     }
-    if (node.pinned) return -Errno.ESTALE;
+    const fd = node.pinned ? -Errno.ESTALE : this.#openNode(node);
+    return fd < 0 ? openDescriptor(node) ?? fd : fd;
+  }
+
+  #openNode(node: Node): number {
     const parent = this.fd(node.parent);
     if (parent < 0) return parent;
     const fd = this.#openPath(parent, node.name);
@@ -174,10 +187,15 @@ export class NodeTable {
     return fd;
   }
 
-  /** Attributes of a node into `out`. Returns 0 or -errno; ESTALE when its name leads elsewhere now. */
+  /** Attributes of a node into `out`. Returns 0 or -errno; ESTALE when its name leads elsewhere now, and nobody has it open. */
   attributes(node: Node, out: StatxBuffer): number {
     if (node.fd >= 0) return statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
-    if (node.pinned) return -Errno.ESTALE;
+    const found = node.pinned ? -Errno.ESTALE : this.#inspectNode(node, out);
+    const open = found < 0 ? openDescriptor(node) : undefined;
+    return open === undefined ? found : statx(open, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+  }
+
+  #inspectNode(node: Node, out: StatxBuffer): number {
     const parent = this.fd(node.parent);
     if (parent < 0) return parent;
     const found = this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
@@ -260,12 +278,14 @@ export class NodeTable {
   }
 
   /** Keeps a node for a handle although the kernel may forget it. */
-  use(node: Node): void {
+  use(node: Node, handle: OpenNode): void {
     node.users++;
+    (node.handles ??= new Set()).add(handle);
   }
 
   /** Ends {@linkcode NodeTable.use}. */
-  unuse(node: Node): void {
+  unuse(node: Node, handle: OpenNode): void {
+    node.handles!.delete(handle);
     node.users--;
     this.#drop(node);
   }
@@ -288,6 +308,7 @@ export class NodeTable {
       type: attributes.mode & S_IFMT,
       pinned: false,
       users: 0,
+      handles: undefined,
       opened: false,
     };
     parent.users++;
@@ -376,9 +397,11 @@ export class NodeTable {
     return same && node.type === (attributes.mode & S_IFMT) && this.#byId.has(node.nodeid) ? node : undefined;
   }
 
-  /** Learns the identity of a node that has a descriptor, so that a name which leads to it gives this node. */
+  /** Learns the identity of a node that has a descriptor, so that a name which leads to it, and no other, gives this node. */
   #identify(node: Node): void {
-    if (statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch) < 0) return;
+    const fd = node.fd >= 0 ? node.fd : openDescriptor(node);
+    if (fd === undefined) return;
+    if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch) < 0) return;
     node.inode = this.#identity(this.#scratch);
     this.#byInode.set(node.inode, node);
   }
@@ -387,6 +410,13 @@ export class NodeTable {
     if (attributes.devMajor === this.#major && attributes.devMinor === this.#minor) return attributes.ino;
     return `${attributes.devMajor}:${attributes.devMinor}:${attributes.ino}`;
   }
+}
+
+/** A descriptor of the node that somebody has open; undefined when there is none. */
+function openDescriptor(node: Node): number | undefined {
+  if (node.handles === undefined) return undefined;
+  for (const { fd } of node.handles) if (fd >= 0) return fd;
+  return undefined;
 }
 
 function nameKey(parent: Node, name: Uint8Array): string {
