@@ -62,6 +62,7 @@ class Mount {
   #parkedDirty = false;
   #attached = true;
   #abortErrno: number | undefined;
+  #changes: Promise<unknown> = Promise.resolve();
 
   constructor(request: CreateRequest) {
     this.#request = request;
@@ -136,7 +137,14 @@ class Mount {
     return this.#filesystem.populate(entries, parents);
   }
 
-  async setMode({ mode, backingFd, missing }: SetModeRequest): Promise<SetModeResult> {
+  /** One change after the other: one that was ordered and the one of a replacement may come at the same time. */
+  setMode(request: SetModeRequest): Promise<SetModeResult> {
+    const change = this.#changes.then(() => this.#changeMode(request));
+    this.#changes = change.catch(() => {});
+    return change;
+  }
+
+  async #changeMode({ mode, backingFd, missing }: SetModeRequest): Promise<SetModeResult> {
     const real = backingFd === undefined ? undefined : Fd.own(backingFd);
     const { previous, waited, stale } = await this.#filesystem.setMode(this.#session, mode, real, missing);
     for (const path of stale) {
