@@ -14,7 +14,7 @@ import {
   type SeenProcess,
   unmount,
 } from "./leftovers.ts";
-import { failure, parseJunit, type TestReport, total } from "./test_report.ts";
+import { failure, type NamedTest, parseJunit, type TestReport, total } from "./test_report.ts";
 
 /** Tests to run. */
 export interface TestRun {
@@ -125,13 +125,20 @@ async function readReport(
     return failure(run.name, "ends in time", message);
   }
   try {
-    const report = parseJunit(await Deno.readTextFile(path));
+    const report = named(parseJunit(await Deno.readTextFile(path)), run.name);
     if (code === 0 || report.failed.length > 0) return report;
     return total([report, failure(run.name, "loads", `deno test ended with ${code}, see its output`)]);
   } catch (error) {
     const message = `deno test ended with ${code} and without a report (${(error as Error).message})`;
     return failure(run.name, "gets to its end", message);
   }
+}
+
+/** Tests that a file has made by functions of another file are reported as the other's; here they are the run's. */
+function named({ passed, failed, skipped }: TestReport, run: string): TestReport {
+  const own = <T extends NamedTest>(test: T): T =>
+    test.file.endsWith("_test.ts") ? test : { ...test, file: run };
+  return { passed, failed: failed.map(own), skipped: skipped.map(own) };
 }
 
 /** Takes away what a run left. @returns a line for each thing. */

@@ -2,11 +2,12 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { processesOf } from "../../tools/leftovers.ts";
 import { runTests, type TestRunResult } from "../../tools/test_process.ts";
 
-/** Runs the text of a test file. */
-async function run(text: string, timeoutMs = 30_000): Promise<TestRunResult> {
+/** Runs the text of a test file, which finds another text in `support.ts`. */
+async function run(text: string, support = "", timeoutMs = 30_000): Promise<TestRunResult> {
   const folder = await Deno.makeTempDir({ prefix: "spfs-run-" });
   try {
     await Deno.writeTextFile(`${folder}/some_test.ts`, text);
+    await Deno.writeTextFile(`${folder}/support.ts`, support);
     const args = ["--no-config", "--no-lock", `${folder}/some_test.ts`];
     return await runTests({ name: "some tests", args, timeoutMs });
   } finally {
@@ -25,6 +26,14 @@ Deno.test("test process: what passed and failed is counted, the output kept", as
   assertEquals(failedNames(result), ["bad"]);
   assertEquals(result.report.skipped.map(({ name }) => name), ["not now"]);
   assertStringIncludes(result.output, "said");
+});
+
+Deno.test("test process: a test that is made by a function of another file counts as the run's", async () => {
+  const { report } = await run(
+    `import { make } from "./support.ts"; make();`,
+    `export const make = () => Deno.test("made", () => { throw new Error(); });`,
+  );
+  assertEquals(report.failed.map(({ file, name }) => [file, name]), [["some tests", "made"]]);
 });
 
 Deno.test("test process: a file that does not load, and one that ends the process, are failures", async () => {
@@ -51,6 +60,7 @@ Deno.test("test process: one that hangs is killed with all it started, in its pr
       console.log("ready " + pid("sleep", ["1000"]) + " " + pid("setsid", ["sleep", "1000"]) + " " + Deno.env.get("SPFS_TEST_RUN") + " ");
       await new Promise((resolve) => setTimeout(resolve, 1e9));
     });`,
+    "",
     4000,
   );
   assertEquals(failedNames(result), ["ends in time"]);
