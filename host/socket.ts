@@ -142,12 +142,22 @@ async function acceptAll(
       continue;
     }
     // All earlier ones passed, so a stranger among the peers is the newest.
-    const stranger = peersOf(path).find(({ uid }) => !allowed.has(uid));
-    if (stranger === undefined) {
+    const refusal = refusalOf(path, allowed);
+    if (refusal === undefined) {
       hooks.connected(connection);
       continue;
     }
     connection.close();
-    hooks.refused(`pid ${stranger.pid} of uid ${stranger.uid} may not use ${path}`);
+    hooks.refused(refusal);
+  }
+}
+
+/** Why the newest connection is not served, or undefined. When it cannot be told who it is, it is not. */
+function refusalOf(path: string, allowed: ReadonlySet<number | null>): string | undefined {
+  try {
+    const stranger = peersOf(path).find(({ uid }) => !allowed.has(uid));
+    return stranger && `pid ${stranger.pid} of uid ${stranger.uid} may not use ${path}`;
+  } catch (error) {
+    return `who connects to ${path} cannot be told: ${(error as Error).message}`;
   }
 }
