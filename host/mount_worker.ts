@@ -17,6 +17,7 @@ import {
   AT_FDCWD,
   AT_STATX_DONT_SYNC,
   AT_SYMLINK_NOFOLLOW,
+  CLONE_FS,
   MNT_DETACH,
   STATX_MNT_ID,
   UMOUNT_NOFOLLOW,
@@ -25,6 +26,7 @@ import { Fd } from "../ffi/sys/fd.ts";
 import { statx } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
 import { umount2 } from "../ffi/sys/mount.ts";
+import { unshare } from "../ffi/sys/namespace.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { umask } from "../ffi/sys/dir.ts";
 import { AdoptionError } from "../fs/adoption.ts";
@@ -66,6 +68,8 @@ class Mount {
 
   constructor(request: CreateRequest) {
     this.#request = request;
+    // A umask of this thread's own: mount helpers inherit the main thread's.
+    check(unshare(CLONE_FS), "unshare");
     umask(0); // files get the mode that the caller's umask has left of it, not what is left of that by ours
     using undo = new DisposableStack();
     const library = openLibrary();
