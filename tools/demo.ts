@@ -97,11 +97,6 @@ class Daemon {
     return await run(command, [...first, ...args, "--socket", this.socket]);
   }
 
-  /** What CRIU is to run at each stage. */
-  get hook(): string[] {
-    return [...this.#binary.command, "criu-hook", "--socket", this.socket];
-  }
-
   /** Waits for its end, which comes by itself, and returns the exit code. */
   async end(): Promise<number> {
     return (await within("the end of spfs", this.#child.status)).code;
@@ -157,8 +152,8 @@ async function demo(sandbox: Sandbox): Promise<void> {
   check(mountsBelow(mountpoint)[0]?.fstype === "fuse.spfs", "the mount is of type fuse.spfs");
 
   title("Stock CRIU restores the process onto it, with spfs as its action script");
-  tell("$ criu restore --action-script ...   (a script of one line: exec spfs criu-hook --socket ...)");
-  const pid = await images.restore(daemon.hook);
+  tell(`$ SPFS_SOCKET=${daemon.socket} criu restore --images-dir ... --action-script spfs`);
+  const pid = await images.restore(binary, daemon.socket);
   check(pid === logger.pid && isAlive(pid), `process ${pid} runs again, with the same process id`);
 
   title("The process resumes, and waits");

@@ -49,7 +49,7 @@ await e2e(
       hold: true,
       retry: { initialMs: 20, maxMs: 50 },
     });
-    const pid = await images.restore([...binary.command, "criu-hook", "--socket", spfs.socket]);
+    const pid = await images.restore(binary, spfs.socket);
 
     await spfs.parked("net", 1);
     await spfs.event("mount.attempt", ({ error }) => error !== undefined);

@@ -71,7 +71,7 @@ async function restoredByCriu(sandbox: Sandbox, binary: Binary, options: readonl
   const images = await Images.dump(sandbox, mapped.pid);
   Deno.removeSync(`${mountpoint}/file`);
   await create();
-  const pid = await images.restore([...binary.command, "criu-hook", "--socket", spfs.socket]).catch(
+  const pid = await images.restore(binary, spfs.socket).catch(
     async (error) => {
       await spfs.call("mount.abort", { mount: "net" });
       throw error;

@@ -31,7 +31,7 @@ await e2e(
     const spfs = await Spfs.start(sandbox, binary);
     await spfs.call("mount.create", { id: "net", mountpoint });
     await spfs.call("file.create", { mount: "net", entries });
-    const pid = await images.restore([...binary.command, "criu-hook", "--socket", spfs.socket], [
+    const pid = await images.restore(binary, spfs.socket, [
       "--file-locks",
     ]);
     Deno.kill(pid, "SIGUSR1");

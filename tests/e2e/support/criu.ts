@@ -6,6 +6,7 @@
 
 import { criuPath } from "../../../tools/criu.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { Binary } from "./spfs.ts";
 
 /** Images of a process tree. */
 export class Images {
@@ -36,23 +37,33 @@ export class Images {
   }
 
   /**
-   * Restores the tree, detached, with its process ids, and returns the root's.
+   * Restores the tree, detached, with its process ids, and returns the root's. CRIU runs spfs at each stage.
    *
-   * @param hook the command that CRIU runs at each stage, instead of a file that CRIU could run itself
+   * @param socket the control socket of the daemon
    * @param options more of CRIU's options
    * @throws {Error} with the end of CRIU's log
    */
-  async restore(hook: readonly string[], options: readonly string[] = []): Promise<number> {
-    const actionScript = `${this.directory}/action-script`;
-    await Deno.writeTextFile(actionScript, `#!/bin/sh\nexec ${hook.map((word) => `'${word}'`).join(" ")}\n`);
-    await Deno.chmod(actionScript, 0o755);
+  async restore(binary: Binary, socket: string, options: readonly string[] = []): Promise<number> {
+    const actionScript = await this.#actionScript(binary);
     // Also when the restore does not succeed: CRIU may have made the process.
     this.#sandbox.adopt(this.#pid);
-    await this.#run("restore", ["--restore-detached", "--action-script", actionScript, ...options]);
+    await this.#run("restore", ["--restore-detached", "--action-script", actionScript, ...options], {
+      SPFS_SOCKET: socket,
+    });
     return this.#pid;
   }
 
-  async #run(command: string, args: readonly string[]): Promise<void> {
+  /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
+  async #actionScript(binary: Binary): Promise<string> {
+    const [program, ...args] = binary.command;
+    if (args.length === 0) return program;
+    const script = `${this.directory}/action-script`;
+    await Deno.writeTextFile(script, `#!/bin/sh\nexec ${[...binary.command, "criu-hook"].join(" ")}\n`);
+    await Deno.chmod(script, 0o755);
+    return script;
+  }
+
+  async #run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<void> {
     const log = `${command}.log`;
     const child = this.#sandbox.start(this.#criu, [
       command,
@@ -62,7 +73,7 @@ export class Images {
       log,
       "-v4",
       ...args,
-    ]);
+    ], { env });
     await child.closeInput();
     const { code, stderr } = await child.ended();
     if (code !== 0) {
