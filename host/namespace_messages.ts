@@ -41,7 +41,7 @@ export interface NamespaceJobs {
 /** The name of a job. */
 export type NamespaceJob = keyof NamespaceJobs;
 
-/** A job as it is posted to the worker, once. */
+/** A job as it is posted to the worker; the next one follows its reply. */
 export type NamespaceRequest = {
   [J in NamespaceJob]: { readonly name: J; readonly job: NamespaceJobs[J]["job"] };
 }[NamespaceJob];
@@ -51,7 +51,7 @@ export interface NamespaceLoaded {
   readonly loaded: true;
 }
 
-/** The worker's one answer. */
+/** The answer to a job. */
 export type NamespaceReply =
   | { readonly ok: true; readonly result: NamespaceJobs[NamespaceJob]["result"] }
   | { readonly ok: false; readonly error: WorkerError };

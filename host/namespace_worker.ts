@@ -1,6 +1,6 @@
 /**
- * The namespace worker: does one job with mounts and is ended. System calls are synchronous here and act on this thread's mount
- * namespace; a job that blocks in the kernel blocks nobody else.
+ * The namespace worker: does one job with mounts at a time. System calls are synchronous here and act on this thread's mount namespace;
+ * a job that blocks in the kernel blocks nobody else.
  *
  * @module
  */

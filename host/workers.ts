@@ -9,7 +9,7 @@ export function startMountWorker(): Worker {
   return new Worker(new URL("./mount_entry.ts", import.meta.url), { type: "module", name: "mount" });
 }
 
-/** Starts a worker that does one job with mounts. */
+/** Starts a worker that does jobs with mounts. */
 export function startNamespaceWorker(): Worker {
   return new Worker(new URL("./namespace_worker.ts", import.meta.url), { type: "module", name: "namespace" });
 }

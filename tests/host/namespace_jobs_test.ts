@@ -5,38 +5,42 @@ import { FakeWorker } from "./support/fake_worker.ts";
 
 function make(): { run: RunJob; workers: FakeWorker[] } {
   const workers: FakeWorker[] = [];
-  const run = createRunJob(() => {
+  const start = () => {
     const worker = new FakeWorker();
     workers.push(worker);
     return worker.asWorker;
-  });
-  return { run, workers };
+  };
+  return { run: createRunJob(start, 0), workers };
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
-const turn = () => new Promise((resolve) => setTimeout(resolve));
+const done = { ok: true, result: undefined };
 
-Deno.test("namespace jobs: one worker, one job, one answer, and the worker is ended", async () => {
+/** Lets timers of no time run. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+
+Deno.test("namespace jobs: a worker that has loaded gets the job, and is ended when no other comes", async () => {
   const { run, workers } = make();
   const job = run("close", { fd: 7 });
-  await turn();
-  assertEquals(workers[0]!.sent, [{ name: "close", job: { fd: 7 } }]);
+  assertEquals(workers[0]!.sent, []);
   workers[0]!.post({ loaded: true });
-  workers[0]!.post({ ok: true, result: undefined });
+  assertEquals(workers[0]!.sent, [{ name: "close", job: { fd: 7 } }]);
+  workers[0]!.post(done);
   await job;
+  await turn();
   assertEquals(workers[0]!.terminated, true);
 });
 
 Deno.test("namespace jobs: a failure keeps errno and whether it was rolled back", async () => {
   const { run, workers } = make();
   const job = run("closeArea", { path: "/x" });
-  await turn();
+  workers[0]!.post({ loaded: true });
   workers[0]!.post({
     ok: false,
     error: { kind: "system", message: "busy", errno: "EBUSY", rolledBack: true },
   });
   const error = await assertRejects(() => job, ControlError, "busy");
   assertEquals(error.data, { errno: "EBUSY", rolledBack: true });
+  await turn();
 });
 
 Deno.test("namespace jobs: an abandoned job rejects at once, its worker lives on, its late result is taken care of", async () => {
@@ -45,36 +49,74 @@ Deno.test("namespace jobs: an abandoned job rejects at once, its worker lives on
   const abort = new AbortController();
   const spec = { type: "tmpfs", source: new Uint8Array(1), attributes: 0, parameters: [] };
   const job = run("mount", spec, { signal: abort.signal, late: (fd) => late.push(fd) });
-  await turn();
+  workers[0]!.post({ loaded: true });
   abort.abort(new ControlError("cancelled", "no more"));
   await assertRejects(() => job, ControlError, "no more");
+  await turn();
   assertEquals(workers[0]!.terminated, false);
   workers[0]!.post({ ok: true, result: 42 });
+  await turn();
   assertEquals([late, workers[0]!.terminated], [[42], true]);
 });
 
-Deno.test("namespace jobs: one that is cancelled before it began starts no worker", async () => {
+Deno.test("namespace jobs: one that is cancelled before it began is never begun", async () => {
   const { run, workers } = make();
-  await assertRejects(() =>
-    run("close", { fd: 1 }, { signal: AbortSignal.abort(new ControlError("cancelled", "no")) })
+  const reason = new ControlError("cancelled", "no");
+  await assertRejects(
+    () => run("close", { fd: 1 }, { signal: AbortSignal.abort(reason) }),
+    ControlError,
+    "no",
   );
   assertEquals(workers.length, 0);
+  const abort = new AbortController();
+  const job = run("close", { fd: 2 }, { signal: abort.signal });
+  abort.abort(reason);
+  await assertRejects(() => job, ControlError, "no");
+  workers[0]!.post({ loaded: true });
+  assertEquals(workers[0]!.sent, []);
+  await turn();
 });
 
-Deno.test("namespace jobs: few workers load at a time, however many jobs hang", async () => {
+Deno.test("namespace jobs: few workers load at a time, and no job waits for one that hangs", async () => {
   const { run, workers } = make();
   const jobs = Array.from({ length: 10 }, () => run("close", { fd: 1 }));
-  await turn();
   assertEquals(workers.length, 4);
   for (const worker of workers.slice()) worker.post({ loaded: true });
-  await turn();
   assertEquals(workers.length, 8);
-  workers[7]!.crash("boom");
-  await assertRejects(() => jobs[7]!, ControlError, "boom");
-  await turn();
-  assertEquals(workers.length, 9);
   for (const worker of workers.slice(4)) worker.post({ loaded: true });
+  assertEquals(workers.length, 10);
+  for (const worker of workers.slice(8)) worker.post({ loaded: true });
+  assertEquals(workers.map(({ sent }) => sent.length), Array(10).fill(1));
+  for (const worker of workers) worker.post(done);
+  await Promise.all(jobs);
   await turn();
-  for (const [at, worker] of workers.entries()) if (at !== 7) worker.post({ ok: true, result: undefined });
-  assertEquals((await Promise.allSettled(jobs)).filter(({ status }) => status === "fulfilled").length, 9);
+});
+
+Deno.test("namespace jobs: a worker that is done takes the next job that waits", async () => {
+  const { run, workers } = make();
+  const jobs = Array.from({ length: 6 }, () => run("close", { fd: 1 }));
+  workers[0]!.post({ loaded: true });
+  for (let count = 0; count < 6; count++) workers[0]!.post(done);
+  await Promise.all(jobs);
+  assertEquals(workers[0]!.sent.length, 6);
+  // Those that come too late find nothing to do.
+  for (const worker of workers.slice(1)) worker.post({ loaded: true });
+  await turn();
+  assertEquals(workers.every(({ terminated }) => terminated), true);
+});
+
+Deno.test("namespace jobs: a worker that breaks fails its job alone, while it loads or later", async () => {
+  const { run, workers } = make();
+  const first = run("close", { fd: 1 });
+  assertEquals(workers[0]!.crash("early"), true);
+  await assertRejects(() => first, ControlError, "early");
+  const [second, third] = [run("close", { fd: 2 }), run("close", { fd: 3 })];
+  workers[1]!.post({ loaded: true });
+  workers[2]!.post({ loaded: true });
+  workers[1]!.crash("late");
+  workers[2]!.post(done);
+  const error = await assertRejects(() => second, ControlError, "late");
+  assertEquals(error.kind, "internal");
+  await third;
+  await turn();
 });
