@@ -33,7 +33,7 @@ export class Caller {
   #uid = 0;
   #gid = 0;
   #groups = "";
-  readonly #known = new Map<number, { readonly groups: number[]; readonly until: number }>();
+  readonly #known = new Map<number, Identity & { readonly groups: number[]; readonly until: number }>();
 
   /**
    * Takes on an identity. For users other than root the supplementary groups of task `pid` come along, read from /proc and remembered
@@ -41,7 +41,7 @@ export class Caller {
    */
   become(uid: number, gid: number, pid: number): void {
     if (uid === 0) return this.#switch(0, gid, []);
-    this.#switch(uid, gid, this.#groupsOf(pid));
+    this.#switch(uid, gid, this.#groupsOf(pid, uid, gid));
   }
 
   /** Takes on an identity without supplementary groups. */
@@ -54,14 +54,15 @@ export class Caller {
     this.#switch(0, 0, []);
   }
 
-  #groupsOf(pid: number): number[] {
+  #groupsOf(pid: number, uid: number, gid: number): number[] {
     const now = performance.now();
     const known = this.#known.get(pid);
-    if (known !== undefined && known.until > now) return known.groups;
+    // A task that has become somebody else has other groups.
+    if (known?.uid === uid && known.gid === gid && known.until > now) return known.groups;
     const status = pid === 0 ? -1 : readProcFile(`/proc/${pid}/status`);
     const groups = typeof status === "number" ? [] : parseGroups(status);
     if (this.#known.size >= GROUPS_CACHED) this.#known.clear();
-    this.#known.set(pid, { groups, until: now + GROUPS_VALID_MS });
+    this.#known.set(pid, { uid, gid, groups, until: now + GROUPS_VALID_MS });
     return groups;
   }
 
