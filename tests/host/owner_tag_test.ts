@@ -53,8 +53,9 @@ Deno.test("owner tag: a process that ended is dead", async () => {
 });
 
 Deno.test("owner tag: a process that ended and that nobody waits for is dead", async () => {
-  // `sleep` takes the place of the shell, and never waits for the shell's child.
-  const script = "true & echo $!; exec sleep 1000";
+  // The child ends when `sleep` has taken the shell's place, which never waits for it.
+  const child = "until read -r name < /proc/$$/comm && [ $name = sleep ]; do :; done";
+  const script = `(${child}) & echo $!; exec sleep 1000`;
   const parent = new Deno.Command("sh", { args: ["-c", script], stdout: "piped" }).spawn();
   const reader = parent.stdout.getReader();
   const pid = Number(new TextDecoder().decode((await reader.read()).value));
