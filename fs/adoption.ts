@@ -45,9 +45,11 @@ import {
 } from "../ffi/sys/constants.ts";
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
+import { unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
 import { EMPTY_PATH, type Node } from "./nodes.ts";
 import type { Origins } from "./placeholder.ts";
 import { entriesOf, ResumedListing } from "./resumed_listing.ts";
+import { splitPath, walk } from "./walk.ts";
 
 /** Handles could not be opened again in the real file system. Nothing has changed. */
 export class AdoptionError extends Error {
@@ -65,6 +67,14 @@ export type MissingPolicy =
   /** Go on; what uses the file is answered ESTALE. */
   | "stale";
 
+/** What an adoption leaves to be told of. */
+export interface Adoption {
+  /** Handles whose files are not there; none unless that was allowed. */
+  readonly stale: readonly Handle[];
+  /** Paths of CRIU's link-remaps that could not be unlinked. */
+  readonly litter: readonly Uint8Array[];
+}
+
 const CHUNK = 1 << 20;
 
 /**
@@ -74,7 +84,6 @@ const CHUNK = 1 << 20;
  * else it was made by somebody in restore mode and is copied to an unnamed file of the real file system.
  *
  * @param root O_PATH descriptor of the real root; owned by the context on success, closed on failure.
- * @returns the handles that are stale, none unless `missing` allows them.
  * @throws {AdoptionError} when a handle cannot be opened again. @throws {SysError} when an unnamed file cannot be copied.
  */
 export function adopt(
@@ -82,7 +91,7 @@ export function adopt(
   root: Fd,
   origins: Origins,
   missing: MissingPolicy,
-): readonly Handle[] {
+): Adoption {
   const { nodes, handles, caller } = context;
   caller.self();
   using undo = new DisposableStack();
@@ -117,6 +126,7 @@ export function adopt(
   }
   // From here on nothing fails.
   undo.move();
+  const unlinked = unlinkedRemaps(nodes.root.fd, origins);
   for (const handle of handles.all()) {
     const resumed = resume(handle);
     if (handle.fd >= 0) closeFd(handle.fd);
@@ -124,7 +134,7 @@ export function adopt(
     if (handle.stream !== undefined) handle.stream = { ...directoryStream(), resumed };
   }
   nodes.rebase(root.release(), unnamed);
-  return stale;
+  return { stale, litter: unlinked.filter((path) => !unlinkRemap(nodes.root.fd, path)) };
 }
 
 const decoder = new TextDecoder();
@@ -175,30 +185,6 @@ function namesOf(node: Node, root: Node): Uint8Array[] {
   const names: Uint8Array[] = [];
   for (let at = node; at !== root; at = at.parent) names.unshift(at.name);
   return names;
-}
-
-/** The components of a relative path, NUL-terminated. */
-function splitPath(path: Uint8Array): Uint8Array[] {
-  const names: Uint8Array[] = [];
-  for (let start = 0; start <= path.length;) {
-    const slash = path.indexOf(0x2f, start);
-    const end = slash < 0 ? path.length : slash;
-    names.push(cstr(path.subarray(start, end)));
-    start = end + 1;
-  }
-  return names;
-}
-
-/** An O_PATH descriptor of the file that names lead to below `root`, one by one, following no symbolic link; or -errno. */
-function walk(names: readonly Uint8Array[], root: number): number {
-  let at = root;
-  for (const name of names) {
-    const next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (at !== root) closeFd(at);
-    if (next < 0) return next;
-    at = next;
-  }
-  return at;
 }
 
 /** Makes an unnamed copy of an unnamed node in the real file system. Returns an O_PATH descriptor of it. */

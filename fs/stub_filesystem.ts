@@ -57,6 +57,8 @@ export interface ModeChange {
   readonly waited: number;
   /** Paths of open files that the real file system does not have, when that was allowed. */
   readonly stale: readonly Uint8Array[];
+  /** Paths of CRIU's link-remaps on the real file system that could not be unlinked. */
+  readonly litter: readonly Uint8Array[];
 }
 
 // Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
@@ -188,11 +190,11 @@ export class StubFilesystem implements Disposable {
       const previous = this.#mode;
       if (previous === "restore" && mode !== "restore") await this.#leaveRestore(session);
       if (this.#ended) throw new ModeError(mode, "the mount has ended");
-      let stale: readonly Uint8Array[] = [];
-      if (mode === "proxy" && this.#placeholder !== undefined) stale = this.#adopt(real!, missing);
+      const adopts = mode === "proxy" && this.#placeholder !== undefined;
+      const { stale, litter } = adopts ? this.#adopt(real!, missing) : { stale: [], litter: [] };
       this.#mode = mode;
       const waited = mode === "stub" ? 0 : await this.#gate.release();
-      return { previous, waited, stale };
+      return { previous, waited, stale, litter };
     } finally {
       this.#changing = false;
     }
@@ -241,12 +243,12 @@ export class StubFilesystem implements Disposable {
     }
   }
 
-  #adopt(real: Fd, missing: MissingPolicy): readonly Uint8Array[] {
-    const stale = adopt(this.#context, real, this.#origins, missing);
+  #adopt(real: Fd, missing: MissingPolicy): Pick<ModeChange, "stale" | "litter"> {
+    const { stale, litter } = adopt(this.#context, real, this.#origins, missing);
     this.#placeholder!.close();
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
-    return stale.map(({ node }) => this.#context.nodes.path(node));
+    return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }
 
   /**

@@ -150,11 +150,13 @@ class Mount {
 
   async #changeMode({ mode, backingFd, missing }: SetModeRequest): Promise<SetModeResult> {
     const real = backingFd === undefined ? undefined : Fd.own(backingFd);
-    const { previous, waited, stale } = await this.#filesystem.setMode(this.#session, mode, real, missing);
-    for (const path of stale) {
-      post({ event: "log", level: "warn", text: `${pathText(path)}: not on the real file system` });
+    const change = await this.#filesystem.setMode(this.#session, mode, real, missing);
+    const warn = (text: string) => post({ event: "log", level: "warn", text });
+    for (const path of change.stale) warn(`${pathText(path)}: not on the real file system`);
+    for (const path of change.litter) {
+      warn(`${pathText(path)}: could not be unlinked from the real file system`);
     }
-    return { previous, waited };
+    return { previous: change.previous, waited: change.waited };
   }
 
   inspect(requests: number): InspectResult {
