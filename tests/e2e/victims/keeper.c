@@ -48,7 +48,7 @@ static int make(const char *path, int flags, const char *text)
 	return fd;
 }
 
-static const char *holds(int fd, const char *text, int has_name)
+static const char *holds(int fd, const char *text, unsigned long links)
 {
 	char bytes[64] = "";
 	struct stat st;
@@ -59,7 +59,7 @@ static const char *holds(int fd, const char *text, int has_name)
 		return "bytes";
 	if (lseek(fd, 0, SEEK_CUR) != count)
 		return "offset";
-	if (fstat(fd, &st) != 0 || (st.st_nlink > 0) != has_name)
+	if (fstat(fd, &st) != 0 || st.st_nlink != links)
 		return "nlink";
 	if (write(fd, "+", 1) != 1 || pread(fd, bytes, sizeof bytes, 0) != count + 1)
 		return "write";
