@@ -6,7 +6,7 @@
  * @module
  */
 /// <reference lib="deno.worker" />
-import { errnoName, SysError } from "../ffi/errno.ts";
+import { Errno, errnoName, SysError } from "../ffi/errno.ts";
 import { FUSE_HANDLE_KILLPRIV_V2 } from "../ffi/fuse/kernel.ts";
 import { opcodeName } from "../ffi/fuse/opcode_names.ts";
 import { type FuseLibrary, loadFuse } from "../ffi/fuse/library.ts";
@@ -128,7 +128,7 @@ class Mount {
       failure = error;
     }
     clearTimeout(this.#parkedTimer);
-    if (this.#abortErrno !== undefined) this.#filesystem.failParked(this.#abortErrno);
+    this.#filesystem.failParked(this.#abortErrno ?? Errno.ENOTCONN); // of a connection that is gone nobody hears it any more
     this.#session[Symbol.dispose]();
     this.#filesystem[Symbol.dispose]();
     if (end === undefined) {

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { requires } from "../requirements.ts";
 import { type StubMount, StubMount as Mount, type StubMountOptions } from "./stub_mount.ts";
 
-const ignore = Deno.uid() !== 0;
+const skip = await requires({ fuse: true, gcc: true, programs: ["bash", "timeout", "mount", "umount"] });
 
 /** A test with one mount. */
 export function fuseTest(
@@ -15,10 +16,17 @@ export function fuseTest(
 ): void {
   Deno.test({
     name,
-    ignore,
+    ...skip,
     async fn(t) {
-      await using mount = await Mount.start(options);
-      await run(mount, t);
+      const mount = await Mount.start(options);
+      try {
+        await run(mount, t);
+      } catch (error) {
+        // The first failure is what is told; what it led to is printed.
+        await mount[Symbol.asyncDispose]().catch((second) => console.error(second));
+        throw error;
+      }
+      await mount[Symbol.asyncDispose]();
     },
   });
 }

@@ -28,7 +28,10 @@ export class WorkerFailure extends Error {
 }
 
 /** What a mount is made with, all of it optional. */
-export type StubMountOptions = Partial<Pick<CreateRequest, "mode" | "root" | "size" | "attrTimeoutMs">>;
+export type StubMountOptions = Partial<Pick<CreateRequest, "mode" | "root" | "size" | "attrTimeoutMs">> & {
+  /** Capabilities that the process that serves does without, such as "-dac_override": setpriv(1) `--bounding-set`. */
+  readonly without?: string;
+};
 
 const TIMEOUT_MS = 20_000;
 const encoder = new TextEncoder();
@@ -90,7 +93,12 @@ export class StubMount implements AsyncDisposable {
     this.mountpoint = `${base}/mnt`;
     this.real = `${base}/real`;
     const args = ["run", "--allow-all", "--no-check", "--no-lock", "--config", config, child];
-    this.#process = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
+    const [program, ...rest] = [
+      ...(without === undefined ? [] : ["setpriv", "--bounding-set", without]),
+      Deno.execPath(),
+      ...args,
+    ];
+    this.#process = new Deno.Command(program!, { args: rest, stdin: "piped", stdout: "piped" }).spawn();
     this.#writer = this.#process.stdin.getWriter();
     this.#ended = this.#read();
   }
@@ -221,12 +229,12 @@ export class StubMount implements AsyncDisposable {
     return found;
   }
 
-  /** Runs a shell script in a process of its own; $M is the mountpoint and $R the real file system. Returns what it prints. */
+  /** Runs a shell script in a process of its own; $M is the mountpoint, $R the real file system, and $B holds both. Returns what it prints. */
   async shell(script: string): Promise<string> {
     const { stdout, stderr, success, code } = await new Deno.Command("timeout", {
       args: ["-s", "KILL", "20", "bash", "-euc", script],
       cwd: "/",
-      env: { M: this.mountpoint, R: this.real, LC_ALL: "C" },
+      env: { M: this.mountpoint, R: this.real, B: this.base, LC_ALL: "C" },
       stdin: "null",
     }).output();
     const text = new TextDecoder();
@@ -264,17 +272,16 @@ export class StubMount implements AsyncDisposable {
     try {
       await within(this.#ended, "the end of the mount's process", 5000);
     } catch (error) {
-      await this.#abort();
+      await this.abortConnection();
       await this.#ended;
       throw error;
     }
   }
 
   /** By the kernel's own means: a process with a thread in an uninterruptible wait does not close its descriptors. */
-  async #abort(): Promise<void> {
-    const control = `${this.base}/control`;
-    await this.shell(`mkdir ${control}; mount -t fusectl none ${control}`);
-    await this.shell(`echo 1 > ${control}/${this.identity.minor}/abort || true; umount -l ${control}`);
+  async abortConnection(): Promise<void> {
+    await this.shell("mkdir -p $B/control; mount -t fusectl none $B/control");
+    await this.shell(`echo 1 > $B/control/${this.identity.minor}/abort || true; umount -l $B/control`);
   }
 
   async #umount(flags: string[]): Promise<void> {
