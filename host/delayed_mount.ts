@@ -6,7 +6,7 @@
  *                      |  \------> failed --retry--> mounting
  *                      v
  *                  committing --> done
- *                      \--> failed --retry--> committing   (the real file system is mounted and serves already)
+ *                      \--> failed --retry--> committing   (the real file system is mounted already)
  * ```
  *
  * Cancelling ends it in every state but `committing` and `done`, with nothing left behind.
@@ -40,7 +40,10 @@ export interface DelayedMountEffects {
    * @returns a descriptor of the mount, owned by the caller
    */
   attempt(signal: AbortSignal): Promise<number>;
-  /** Lets the stub serve from the mount. The descriptor stays the caller's. On a rejection nothing has changed. */
+  /**
+   * Lets the stub serve from the mount, or serve again when it has been told to wait since. The descriptor stays the caller's. On a
+   * rejection nothing has changed.
+   */
   proxy(mountFd: number): Promise<void>;
   /**
    * Puts the mount in the stub's place and takes the descriptor over. On a rejection the stub is where it was and the descriptor
@@ -95,7 +98,7 @@ export class DelayedMount {
   #lastError: ControlError | undefined;
   #retryAt = 0;
   #mountFd = -1;
-  // From the first successful `proxy` on the file system serves; attempts are over, only the commit may be repeated.
+  // From the first successful `proxy` on the file system is the stub's; attempts are over, only `proxy` and the commit are repeated.
   #serving = false;
   #cancelled: ControlError | undefined;
   #abort = new AbortController();
@@ -121,7 +124,7 @@ export class DelayedMount {
     };
   }
 
-  /** Whether the stub serves from the real file system already. */
+  /** Whether the stub has the real file system already. */
   get serving(): boolean {
     return this.#serving;
   }
@@ -248,11 +251,10 @@ export class DelayedMount {
     this.#state = "committing";
     this.#observer.committing();
     try {
-      if (!this.#serving) {
-        this.#observer.step("proxy");
-        await this.#effects.proxy(this.#mountFd);
-        this.#serving = true;
-      }
+      // Every time: after a commit that failed, the mode may have been changed.
+      this.#observer.step("proxy");
+      await this.#effects.proxy(this.#mountFd);
+      this.#serving = true;
       this.#observer.step("commit");
       await this.#effects.commit(this.#mountFd);
     } catch (thrown) {

@@ -91,7 +91,9 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
         missing: params.missing,
       });
       mount.setMode("proxy");
-      context.emit("mode.changed", { mount: mount.id, mode: "proxy", previous, waited });
+      if (previous !== "proxy") {
+        context.emit("mode.changed", { mount: mount.id, mode: "proxy", previous, waited });
+      }
     },
     async commit(mountFd) {
       const { path: mountpoint, identity: { major, minor } } = mount;

@@ -243,7 +243,7 @@ Deno.test("delayed mount: when the stub cannot serve from it, the mount is close
   assertEquals(mount.status.attempts, 2);
 });
 
-Deno.test("delayed mount: when the commit is rolled back the mount is kept, and a retry repeats the commit alone", async () => {
+Deno.test("delayed mount: when the commit is rolled back the mount is kept, and a retry serves from it again and commits", async () => {
   const world = new World();
   world.onCommit = () =>
     Promise.reject(new ControlError("system", "busy", { errno: "EBUSY", rolledBack: true }));
@@ -255,8 +255,28 @@ Deno.test("delayed mount: when the commit is rolled back the mount is kept, and 
   mount.start();
   await mount.wait();
   assertEquals(mount.status.attempts, 1);
-  assertEquals(world.trace.filter((line) => line === "proxied").length, 1);
+  assertEquals(world.trace.slice(world.trace.indexOf("failed") + 1), [
+    "proxy",
+    "proxied",
+    "commit",
+    "committed",
+    "done",
+    "ended ok",
+  ]);
   assertEquals(world.open.size, 0);
+});
+
+Deno.test("delayed mount: a mount that the stub has served from is kept when it cannot be told to serve again", async () => {
+  const world = new World();
+  world.onCommit = () => Promise.reject(denied());
+  const mount = world.make();
+  mount.start();
+  await assertRejects(() => mount.wait(), ControlError, "denied");
+  world.onProxy = () => Promise.reject(refused());
+  mount.start();
+  await assertRejects(() => mount.wait(), ControlError, "refused");
+  assertEquals([mount.status.state, mount.serving, world.open.size], ["failed", true, 1]);
+  assertEquals(world.trace.includes("committed"), false);
 });
 
 Deno.test("delayed mount: starting while it waits tries at once", async () => {
