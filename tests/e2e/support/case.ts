@@ -29,9 +29,16 @@ export async function e2e(
         ...needs,
       }),
       async fn() {
-        await using sandbox = new Sandbox();
-        await test(sandbox, binary);
-        sandbox.checkNoStubMounts();
+        const sandbox = new Sandbox();
+        try {
+          await test(sandbox, binary);
+          sandbox.checkNoStubMounts();
+        } catch (error) {
+          // What failed the test counts, and what it left behind is only told.
+          await sandbox[Symbol.asyncDispose]().catch((leak) => console.error(leak.message));
+          throw error;
+        }
+        await sandbox[Symbol.asyncDispose]();
       },
     });
   }
