@@ -7,8 +7,10 @@
 import { join } from "@std/path";
 import { cachePath, exists } from "./cache_directory.ts";
 import { capture, findProgram } from "./command.ts";
-import { libraryFolders, loaderOf, SUITE, unpackPackages } from "./debian_packages.ts";
+import { libraryFolders, loaderOf, unpackPackages } from "./debian_packages.ts";
 
+/** The Debian whose CRIU is taken. */
+const SUITE = "trixie";
 const FOLDER = `criu-${SUITE}`;
 
 /** Why there is no usable CRIU: what each candidate said. */
@@ -45,7 +47,7 @@ export async function provideCriu(): Promise<string> {
     if (!(error instanceof CriuMissing) || Deno.env.get("SPFS_CRIU")) throw error;
     if (await exists(cachedWrapper())) throw error;
   }
-  const tree = await unpackPackages(FOLDER, ["criu"]);
+  const tree = await unpackPackages(FOLDER, SUITE, ["criu"]);
   await writeWrapper(tree);
   return await criuPath();
 }

@@ -1,5 +1,5 @@
 /**
- * Programs and libraries of a newer Debian beside the system's own, without touching the system: apt, with a state of its own, fetches
+ * Programs and libraries of another Debian beside the system's own, without touching the system: apt, with a state of its own, fetches
  * packages with all they need down to the C library, and they are unpacked into a folder of the cache. The mirror is the one that
  * the machine's apt uses already, and what comes from it is verified with the keys that Debian's own keyring package installed.
  *
@@ -10,8 +10,8 @@ import { join } from "@std/path";
 import { cachedFolder, exists } from "./cache_directory.ts";
 import { capture, findProgram, output } from "./command.ts";
 
-/** The suite whose packages are taken. */
-export const SUITE = "trixie";
+/** A release of Debian, by the name that its mirrors know it by. */
+export type Suite = "bookworm" | "trixie";
 
 const KEYRINGS = [
   "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -50,10 +50,15 @@ async function mirror(): Promise<string | undefined> {
  * The folder with the unpacked packages and all they depend on; takes seconds when it is not there yet.
  *
  * @param name the folder's name in the cache.
- * @param packages names of packages of {@linkcode SUITE}.
+ * @param suite whose packages are taken.
+ * @param packages their names.
  * @throws {Error} when they cannot be had, with what apt said.
  */
-export async function unpackPackages(name: string, packages: readonly string[]): Promise<string> {
+export async function unpackPackages(
+  name: string,
+  suite: Suite,
+  packages: readonly string[],
+): Promise<string> {
   return await cachedFolder(name, async (folder) => {
     const reason = await whyNoPackages();
     if (reason !== undefined) throw new Error(`cannot fetch ${packages.join(", ")}: ${reason}`);
@@ -63,7 +68,7 @@ export async function unpackPackages(name: string, packages: readonly string[]):
     }
     await Deno.writeTextFile(
       join(state, "sources.list"),
-      `deb [signed-by=${await keyring()}] ${await mirror()} ${SUITE} main\n`,
+      `deb [signed-by=${await keyring()}] ${await mirror()} ${suite} main\n`,
     );
     await Deno.writeTextFile(join(state, "status"), "");
     const own = Object.entries({

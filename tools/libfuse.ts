@@ -7,12 +7,22 @@
 
 import { join } from "@std/path";
 import { cachePath, exists } from "./cache_directory.ts";
-import { libraryFolders, SUITE, unpackPackages } from "./debian_packages.ts";
-
-const FOLDER = `libfuse-${SUITE}`;
+import { libraryFolders, type Suite, unpackPackages } from "./debian_packages.ts";
 
 /** The two names under which the API is installed. */
 export type FuseSoname = "libfuse3.so.3" | "libfuse3.so.4";
+
+/** The Debian that has each, and what its package is called. */
+const sources: Readonly<Record<FuseSoname, { suite: Suite; package: string }>> = {
+  "libfuse3.so.3": { suite: "bookworm", package: "libfuse3-3" },
+  "libfuse3.so.4": { suite: "trixie", package: "libfuse3-4" },
+};
+
+const sonames = ["libfuse3.so.3", "libfuse3.so.4"] as const;
+
+function folderOf(soname: FuseSoname): string {
+  return `libfuse-${sources[soname].suite}`;
+}
 
 /** A libfuse that can be loaded and compiled against. */
 export interface LibfuseFiles {
@@ -24,14 +34,14 @@ export interface LibfuseFiles {
 
 /** Every libfuse3 of this machine by soname: the system's, and the one in the cache. Fetches nothing. */
 export async function libfusePaths(): Promise<Partial<Record<FuseSoname, LibfuseFiles>>> {
-  const tree = cachePath(FOLDER);
-  const places: readonly [readonly string[], string][] = [
-    [systemFolders(), "/usr/include"],
-    [await libraryFolders(tree), join(tree, "include")],
-  ];
+  const places: [readonly string[], string][] = [[systemFolders(), "/usr/include"]];
+  for (const soname of sonames) {
+    const tree = cachePath(folderOf(soname));
+    places.push([await libraryFolders(tree), join(tree, "include")]);
+  }
   const found: Partial<Record<FuseSoname, LibfuseFiles>> = {};
   for (const [folders, include] of places) {
-    for (const soname of ["libfuse3.so.3", "libfuse3.so.4"] as const) {
+    for (const soname of sonames) {
       const library = (await existing(folders.map((folder) => join(folder, soname))))[0];
       if (library === undefined || found[soname] !== undefined) continue;
       const headers = await soversionOf(include) === soname;
@@ -41,12 +51,14 @@ export async function libfusePaths(): Promise<Partial<Record<FuseSoname, Libfuse
   return found;
 }
 
-/** As {@linkcode libfusePaths}, and fetches {@linkcode SUITE}'s when the system's is the older one. @throws {Error} if it cannot. */
+/** As {@linkcode libfusePaths}, and fetches what is not the system's. @throws {Error} if it cannot. */
 export async function provideLibfuse(): Promise<Partial<Record<FuseSoname, LibfuseFiles>>> {
   const found = await libfusePaths();
-  if (found["libfuse3.so.4"]?.include !== undefined) return found;
-  const tree = await unpackPackages(FOLDER, ["libfuse3-4", "libfuse3-dev"]);
-  await keepHeadersApart(tree);
+  for (const soname of sonames) {
+    if (found[soname]?.include !== undefined) continue;
+    const { suite, package: name } = sources[soname];
+    await keepHeadersApart(await unpackPackages(folderOf(soname), suite, [name, "libfuse3-dev"]));
+  }
   return await libfusePaths();
 }
 

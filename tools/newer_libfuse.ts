@@ -5,7 +5,7 @@
  */
 
 import { join } from "@std/path";
-import { cachedFolder } from "./cache_directory.ts";
+import { cachedFolder, cachePath } from "./cache_directory.ts";
 import { libfusePaths } from "./libfuse.ts";
 import { withoutC23 } from "./older_libc.ts";
 
@@ -15,8 +15,8 @@ import { withoutC23 } from "./older_libc.ts";
  * @returns `undefined` where libfuse3.so.4 is the system's own, or there is none.
  */
 export async function newerLibfuseFolder(): Promise<string | undefined> {
-  const { "libfuse3.so.3": older, "libfuse3.so.4": newer } = await libfusePaths();
-  if (older === undefined || newer === undefined) return undefined;
+  const newer = (await libfusePaths())["libfuse3.so.4"];
+  if (newer === undefined || !newer.library.startsWith(cachePath())) return undefined;
   return await cachedFolder("libfuse-loadable", async (folder) => {
     await Deno.writeFile(join(folder, "libfuse3.so.4"), withoutC23(await Deno.readFile(newer.library)));
   });

@@ -74,6 +74,7 @@ export async function runtimeBase(): Promise<string> {
 async function pythonWithPip(): Promise<string> {
   const works = async () => (await capture("python3", ["-m", "pip", "--version"])).ok;
   if (await works()) return "python3";
+  if (mayInstall()) console.log("compile: installing pip, which fetches the base of compiled programs");
   if (mayInstall() && await aptInstall(["python3-pip"]) && await works()) return "python3";
   throw new Error(
     "pip is needed to fetch the base of compiled programs: install python3-pip (apt, dnf), python-pip (pacman) or py3-pip (apk)",

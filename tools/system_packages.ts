@@ -4,8 +4,8 @@
  * @module
  */
 
-import { exists } from "./cache_directory.ts";
-import { capture, findProgram, show } from "./command.ts";
+import { cachePath, exists } from "./cache_directory.ts";
+import { capture, type CommandResult, findProgram } from "./command.ts";
 import { libfusePaths } from "./libfuse.ts";
 
 /** The package managers whose names for things are known. */
@@ -31,7 +31,7 @@ export const systemParts: readonly SystemPart[] = [
   {
     name: "libfuse3",
     present: async () =>
-      Object.values(await libfusePaths()).some(({ library }) => !library.includes("/spfs/")),
+      Object.values(await libfusePaths()).some(({ library }) => !library.startsWith(cachePath())),
     packages: { apt: "fuse3", dnf: "fuse3 fuse3-libs", pacman: "fuse3", apk: "fuse3 fuse3-libs" },
   },
   {
@@ -134,20 +134,28 @@ export async function ensureAptLists(): Promise<boolean> {
   return await updateAptLists() && await listed();
 }
 
-/** Installs packages with apt, which asks nothing; updates its lists when they are too old for what the mirror has. */
+/**
+ * Installs packages with apt, which asks nothing; updates its lists when they are too old for what the mirror has. What apt says is
+ * shown when it fails.
+ */
 export async function aptInstall(names: readonly string[]): Promise<boolean> {
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const install = () =>
-    show(
-      "apt-get",
-      ["-oDPkg::Lock::Timeout=300", "-q", "-y", "--no-install-recommends", "install", ...names],
-      { env },
-    );
   if (!await ensureAptLists()) return false;
-  if (await install() === 0) return true;
-  return await updateAptLists() && await install() === 0;
+  const install = () => apt(["--no-install-recommends", "install", ...names]);
+  const result = await install();
+  if (result.ok) return true;
+  if (await updateAptLists() && (await install()).ok) return true;
+  console.error(`${result.stdout}${result.stderr}`.trimEnd());
+  return false;
 }
 
 async function updateAptLists(): Promise<boolean> {
-  return await show("apt-get", ["-oDPkg::Lock::Timeout=300", "-q", "update"]) === 0;
+  const result = await apt(["update"]);
+  if (!result.ok) console.error(result.stderr.trimEnd());
+  return result.ok;
+}
+
+/** Waits when another apt is at work. */
+function apt(args: readonly string[]): Promise<CommandResult> {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  return capture("apt-get", ["-oDPkg::Lock::Timeout=300", "-q", "-y", ...args], { env, timeoutMs: 900_000 });
 }
