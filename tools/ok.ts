@@ -23,7 +23,7 @@ export async function ok(): Promise<TestReport> {
   return total([
     await deno("format", "fmt", "--check"),
     await deno("lint", "lint"),
-    await deno("types", "check"),
+    await deno("types", "check", "--quiet"),
     await deno("documentation", "doc", "--lint", "mod.ts", "ffi/mod.ts"),
     await testStep({ name: "examples", args: ["--doc", ...documented], cwd, timeoutMs: 120_000 }),
     await testStep({

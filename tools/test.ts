@@ -52,7 +52,10 @@ function tool(name: string): Promise<TestReport> {
 async function typesOfOlderDeno(): Promise<TestReport> {
   const name = `types by Deno ${OLDER_VERSION}`;
   try {
-    return await programStep(name, await olderDeno(), ["check"], { cwd, env: olderDenoEnvironment });
+    return await programStep(name, await olderDeno(), ["check", "--quiet"], {
+      cwd,
+      env: olderDenoEnvironment,
+    });
   } catch (error) {
     return failure(name, name, (error as Error).message);
   }
