@@ -6,43 +6,12 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
-import { makedev, mkdirat, mknodat, unlinkat } from "../ffi/sys/dir.ts";
-import { Fd } from "../ffi/sys/fd.ts";
-import {
-  closeFd,
-  fchmodFd,
-  fchownat,
-  ftruncate,
-  lseek,
-  openat,
-  pread,
-  pwrite,
-  reopen,
-  statx,
-  utimensat,
-} from "../ffi/sys/file.ts";
-import { check, cstr } from "../ffi/sys/libc.ts";
+import type { Fd } from "../ffi/sys/fd.ts";
+import { closeFd, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
-import {
-  AT_EMPTY_PATH,
-  AT_REMOVEDIR,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_PATH,
-  O_RDONLY,
-  O_RDWR,
-  O_TMPFILE,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  SEEK_DATA,
-  SEEK_HOLE,
-  STATX_BASIC_STATS,
-} from "../ffi/sys/constants.ts";
+import { AT_EMPTY_PATH, S_IFLNK, S_IFMT, STATX_BASIC_STATS } from "../ffi/sys/constants.ts";
+import { type Caller, type Identity, ROOT_IDENTITY } from "./caller.ts";
+import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
 import { unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
@@ -75,8 +44,6 @@ export interface Adoption {
   readonly litter: readonly Uint8Array[];
 }
 
-const CHUNK = 1 << 20;
-
 /**
  * Turns the context to the real file system. Blocks as the real file system does. Requires that no request is being served.
  *
@@ -102,7 +69,7 @@ export function adopt(
   for (const node of nodes.all()) {
     if (!node.pinned || node.fd < 0 || node === nodes.root) continue;
     try {
-      const fd = findUnnamed(node, root.raw, origins);
+      const fd = findUnnamed(context, node, root.raw, origins);
       if (fd >= 0) unnamed.set(node, fd);
     } catch (error) {
       // What nobody has open, a working directory that was removed, say, is no reason to refuse.
@@ -145,10 +112,42 @@ function resume({ fd, stream }: Handle): ResumedListing | undefined {
 }
 
 /** An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there. */
-function findUnnamed(node: Node, root: number, origins: Origins): number {
+function findUnnamed(context: Context, node: Node, root: number, origins: Origins): number {
+  const { caller, nodes } = context;
+  const identities = [ROOT_IDENTITY, ...ownerOf(node)];
   const origin = typeof node.inode === "bigint" ? origins.get(node.inode) : undefined;
-  if (origin !== undefined) return checkType(walk(splitPath(origin), root), node);
-  return node.type === S_IFLNK ? -Errno.ENOENT : carry(node, root);
+  if (origin !== undefined) return checkType(locate(caller, splitPath(origin), root, identities), node);
+  if (node.type === S_IFLNK) return -Errno.ENOENT;
+  const directory = locate(caller, namesOf(node.parent, nodes.root), root, identities);
+  try {
+    return carry(caller, node, directory >= 0 ? [directory, root] : [root]);
+  } finally {
+    if (directory >= 0 && directory !== root) closeFd(directory);
+  }
+}
+
+/** Whom a pinned node belongs to. */
+function ownerOf(node: Node): Identity[] {
+  const attributes = new StatxBuffer();
+  const found = statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes);
+  return found < 0 ? [] : [{ uid: attributes.uid, gid: attributes.gid }];
+}
+
+/** An O_PATH descriptor of where names lead below `root`, for the first of `identities` that is let there; or -errno. */
+function locate(
+  caller: Caller,
+  names: readonly Uint8Array[],
+  root: number,
+  identities: readonly Identity[],
+): number {
+  let fd = -Errno.EACCES;
+  for (const identity of identities) {
+    caller.becomeIdentity(identity);
+    fd = walk(names, root);
+    if (fd !== -Errno.EACCES && fd !== -Errno.EPERM) break;
+  }
+  caller.self();
+  return fd;
 }
 
 /** Opens a handle's file below the new root, never leaving it. Returns a descriptor or -errno. */
@@ -158,12 +157,16 @@ function openAgain(
   root: number,
   unnamed: ReadonlyMap<Node, number>,
 ): number {
-  const { nodes, handles } = context;
+  const { nodes, handles, caller } = context;
   const { node } = handle;
   const known = node === nodes.root ? root : unnamed.get(node);
   if (known !== undefined) return handles.openAgain(handle, known);
   if (node.pinned) return -Errno.ENOENT;
-  const path = checkType(walk(namesOf(node, nodes.root), root), node);
+  // A server may refuse root: whoever opened it, or owned it, is let there if anybody is.
+  const owner = new StatxBuffer();
+  const ownerIfKnown = nodes.attributes(node, owner) >= 0 ? [{ uid: owner.uid, gid: owner.gid }] : [];
+  const identities = [ROOT_IDENTITY, handle.opener, ...ownerIfKnown];
+  const path = checkType(locate(caller, namesOf(node, nodes.root), root, identities), node);
   if (path < 0) return path;
   const fd = handles.openAgain(handle, path);
   closeFd(path);
@@ -180,105 +183,9 @@ function checkType(fd: number, node: Node): number {
   return found < 0 ? found : -Errno.ESTALE;
 }
 
-/** The names that lead to a node from the root, NUL-terminated; a pinned parent has lost its own, so the walk fails at it. */
+/** The names that lead to a node from the root, NUL-terminated. */
 function namesOf(node: Node, root: Node): Uint8Array[] {
   const names: Uint8Array[] = [];
   for (let at = node; at !== root; at = at.parent) names.unshift(at.name);
   return names;
-}
-
-/** Makes an unnamed copy of an unnamed node in the real file system. Returns an O_PATH descriptor of it. */
-function carry(node: Node, root: number): number {
-  const attributes = new StatxBuffer();
-  check(statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, attributes), "statx", node.name);
-  using copy = Fd.own(unnamedNode(attributes, root));
-  if (node.type === S_IFREG) copyData(node, copy.raw, attributes.size);
-  check(fchownat(copy.raw, EMPTY_PATH, attributes.uid, attributes.gid, AT_EMPTY_PATH), "fchownat", node.name);
-  check(fchmodFd(copy.raw, attributes.mode & 0o7777), "fchmod", node.name);
-  const times = new DataView(new ArrayBuffer(32)); // struct timespec[2]
-  times.setBigInt64(0, attributes.atimeSec, true);
-  times.setBigInt64(8, BigInt(attributes.atimeNsec), true);
-  times.setBigInt64(16, attributes.mtimeSec, true);
-  times.setBigInt64(24, BigInt(attributes.mtimeNsec), true);
-  check(utimensat(copy.raw, EMPTY_PATH, new Uint8Array(times.buffer), AT_EMPTY_PATH), "utimensat", node.name);
-  return check(reopen(copy.raw, O_PATH | O_CLOEXEC), "open", node.name);
-}
-
-let serial = 0;
-
-/** A name that nothing else uses: a file on a server may be seen by others until it is unlinked. */
-function temporaryName(): Uint8Array {
-  return cstr(`.spfs-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}-${serial++}`);
-}
-
-/** A node without a name, of the same type as another. */
-function unnamedNode(like: StatxBuffer, root: number): number {
-  const type = like.mode & S_IFMT;
-  if (type === S_IFDIR) return unnamedDirectory(root);
-  return type === S_IFREG ? unnamedFile(root) : unnamedSpecial(root, type, like);
-}
-
-/** A FIFO, socket or device: the kernel keeps what goes through it, the node has its attributes. */
-function unnamedSpecial(root: number, type: number, like: StatxBuffer): number {
-  const name = temporaryName();
-  const device = makedev(like.rdevMajor, like.rdevMinor);
-  check(mknodat(root, name, type | 0o600, device), "mknodat", name);
-  return unlinked(root, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-}
-
-/** Opens what was just made under a name, and takes the name away. */
-function unlinked(root: number, name: Uint8Array, openFlags: number, unlinkFlags: number): number {
-  const fd = openat(root, name, openFlags);
-  const gone = unlinkat(root, name, unlinkFlags);
-  if (gone < 0 && fd >= 0) closeFd(fd);
-  check(gone, "unlinkat", name);
-  return check(fd, "openat", name);
-}
-
-function unnamedFile(root: number): number {
-  const fd = openat(root, cstr("."), O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
-  if (fd !== -Errno.EOPNOTSUPP && fd !== -Errno.EISDIR) return check(fd, "openat", "O_TMPFILE");
-  // NFS among others has no O_TMPFILE: a name that is gone again at once (silly-renamed there) does the same.
-  const name = temporaryName();
-  const made = check(openat(root, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600), "openat", name);
-  const gone = unlinkat(root, name, 0);
-  if (gone < 0) closeFd(made);
-  check(gone, "unlinkat", name);
-  return made;
-}
-
-function unnamedDirectory(root: number): number {
-  const name = temporaryName();
-  check(mkdirat(root, name, 0o700), "mkdirat", name);
-  return unlinked(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, AT_REMOVEDIR);
-}
-
-/** Copies data and holes. */
-function copyData(node: Node, to: number, size: bigint): void {
-  using from = Fd.own(check(reopen(node.fd, O_RDONLY | O_CLOEXEC), "open", node.name));
-  check(ftruncate(to, size), "ftruncate", node.name);
-  const buffer = new Uint8Array(CHUNK);
-  for (let at = 0n; at < size;) {
-    const data = lseek(from.raw, at, SEEK_DATA);
-    if (data === BigInt(-Errno.ENXIO)) return; // only a hole is left
-    check(data, "lseek", node.name);
-    const end = check(lseek(from.raw, data, SEEK_HOLE), "lseek", node.name);
-    for (at = data; at < end;) {
-      const rest = end - at;
-      const length = check(
-        pread(from.raw, buffer, rest < CHUNK ? Number(rest) : CHUNK, at),
-        "pread",
-        node.name,
-      );
-      if (length === 0) return;
-      for (let done = 0; done < length;) {
-        done += check(
-          pwrite(to, buffer.subarray(done, length), length - done, at + BigInt(done)),
-          "pwrite",
-          node.name,
-        );
-      }
-      at += BigInt(length);
-    }
-  }
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { check } from "../ffi/sys/libc.ts";
 import { setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 
@@ -17,6 +18,9 @@ export interface Identity {
   /** fsgid. */
   readonly gid: number;
 }
+
+/** Root, whom servers may refuse. */
+export const ROOT_IDENTITY: Identity = { uid: 0, gid: 0 };
 
 const GROUPS_VALID_MS = 500;
 const GROUPS_CACHED = 1024;
@@ -38,6 +42,8 @@ export class Caller {
   /**
    * Takes on an identity. For users other than root the supplementary groups of task `pid` come along, read from /proc and remembered
    * for half a second; a task that /proc does not show has none.
+   *
+   * @throws {SysError} EPERM, EINVAL: the identity cannot be taken on (no CAP_SETUID, or not mapped); nothing may be done for it then.
    */
   become(uid: number, gid: number, pid: number): void {
     if (uid === 0) return this.#switch(0, gid, []);
@@ -70,12 +76,21 @@ export class Caller {
     if (uid === this.#uid && gid === this.#gid && groups.length === 0 && this.#groups === "") return;
     const list = groups.join();
     // Root first: only with its capabilities may the others be set.
-    if (this.#uid !== 0 && (uid !== this.#uid || list !== this.#groups)) setfsuid(this.#uid = 0);
+    if (this.#uid !== 0 && (uid !== this.#uid || list !== this.#groups)) {
+      check(setfsuid(0), "setfsuid");
+      this.#uid = 0;
+    }
     if (list !== this.#groups) {
-      setgroups(Uint32Array.from(groups));
+      check(setgroups(Uint32Array.from(groups)), "setgroups");
       this.#groups = list;
     }
-    if (gid !== this.#gid) setfsgid(this.#gid = gid);
-    if (uid !== this.#uid) setfsuid(this.#uid = uid);
+    if (gid !== this.#gid) {
+      check(setfsgid(gid), "setfsgid");
+      this.#gid = gid;
+    }
+    if (uid !== this.#uid) {
+      check(setfsuid(uid), "setfsuid");
+      this.#uid = uid;
+    }
   }
 }

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFIFO } from "../../ffi/sys/constants.ts";
 import { type Agent, data } from "../support/fuse/agent.ts";
 import { fuseTest } from "../support/fuse/fuse_test.ts";
-import { file, type StubMount } from "../support/fuse/stub_mount.ts";
+import { directory, file, type StubMount } from "../support/fuse/stub_mount.ts";
 
 type Case = (
   mount: StubMount,
@@ -178,4 +178,32 @@ fuseTest(
     }
   },
   { attrTimeoutMs: 600_000 },
+);
+
+// A server that squashes root lets it not pass a user's directory; a root without these capabilities is such.
+fuseTest(
+  "callers: where root is refused, open files are found and carried over as their owners",
+  async (mount) => {
+    const mine = { uid: 1000, gid: 1000 };
+    await mount.populate(
+      directory("home", { ...mine, mode: 0o777 }),
+      file("home/f", 4, { ...mine, mode: 0o600 }),
+    );
+    const user = mount.agent();
+    await user.call("become", 1000, 1000);
+    const fd = await user.number("open", mount.path("home/f"), O_RDWR);
+    const ghost = await user.number("open", mount.path("home/ghost"), O_RDWR | O_CREAT, 0o600);
+    await user.call("pwrite", ghost, data("boo"), 0);
+    await user.call("unlink", mount.path("home/ghost"));
+    await mount.shell(
+      "mkdir -m 700 $R/home; echo real > $R/home/f; chown -R 1000:1000 $R/home; chmod 600 $R/home/f; chmod 755 $R",
+    );
+    await mount.stub();
+    await mount.proxy(mount.real);
+    assertEquals(await user.text("pread", fd, 10, 0), "real\n");
+    assertEquals(await user.text("pread", ghost, 10, 0), "boo");
+    assertEquals((await user.stat("fstat", ghost)).mode, "100600");
+    assertEquals([...Deno.readDirSync(`${mount.real}/home`)].map(({ name }) => name), ["f"]);
+  },
+  { without: "-dac_override,-dac_read_search" },
 );

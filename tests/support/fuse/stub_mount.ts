@@ -88,7 +88,7 @@ export class StubMount implements AsyncDisposable {
   #errors = 0;
   #seq = 0;
 
-  private constructor(base: string) {
+  private constructor(base: string, without: string | undefined) {
     this.base = base;
     this.mountpoint = `${base}/mnt`;
     this.real = `${base}/real`;
@@ -104,12 +104,12 @@ export class StubMount implements AsyncDisposable {
   }
 
   /** Makes one, in restore mode unless told otherwise. */
-  static async start(options: StubMountOptions = {}): Promise<StubMount> {
+  static async start({ without, ...options }: StubMountOptions = {}): Promise<StubMount> {
     const base = await Deno.makeTempDir({ prefix: "spfs-test-" });
     await Deno.chmod(base, 0o755);
     await Deno.mkdir(`${base}/mnt`);
     await Deno.mkdir(`${base}/real`);
-    const mount = new StubMount(base);
+    const mount = new StubMount(base, without);
     try {
       await within(mount.#loaded.promise, "loading the worker");
       mount.identity = await mount.call("create", {
