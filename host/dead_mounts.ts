@@ -7,7 +7,7 @@
 
 import { pathText } from "../ffi/sys/libc.ts";
 import { type MountinfoEntry, readMountinfo } from "../ffi/sys/mountinfo.ts";
-import { abortConnection, unmountAll } from "./forced_unmount.ts";
+import { abortConnectionOf, unmountAll } from "./forced_unmount.ts";
 import { isDead, ownPidNamespace, parseOwnerTag } from "./owner_tag.ts";
 
 /** Something that was left, and what became of it. */
@@ -41,7 +41,7 @@ export function hasDeadMounts(): boolean {
 export function unmountDead(): Repair[] {
   const isDeadMount = deadMount(ownPidNamespace());
   for (const entry of readMountinfo().filter(isDeadMount)) {
-    if (entry.fstype === "fuse.spfs") abortConnection(entry.minor);
+    if (entry.fstype === "fuse.spfs") abortConnectionOf(entry);
   }
   return unmountAll(isDeadMount).map(({ mountpoint, error }) => {
     return { kind: "mount", path: pathText(mountpoint), ...(error !== undefined && { error }) };

@@ -58,15 +58,33 @@ function openControl(): Fd {
 }
 
 /**
- * Takes every mount of a superblock away, after aborting its connection.
+ * Aborts the connection of a mount that mountinfo told of, and no other: device numbers are given away again as soon as a superblock is
+ * gone, so the mount is held while its connection is named. False when it is not there any more, or cannot be reached by its path.
+ *
+ * @throws {SysError} as {@linkcode abortConnection}
+ */
+export function abortConnectionOf(entry: MountinfoEntry): boolean {
+  const opened = openat(AT_FDCWD, cstr(entry.mountpoint), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (opened < 0) return false;
+  using held = Fd.own(opened);
+  return mountIdOf(held.raw) === BigInt(entry.id) && abortConnection(entry.minor);
+}
+
+/**
+ * Takes every mount of a superblock of ours away, after aborting its connection.
  *
  * @param major the major device number
  * @param minor the minor device number
+ * @param source the owner tag: what else has these numbers by now is left alone
  */
-export function forceUnmount(major: number, minor: number): Unmounted[] {
+export function forceUnmount(major: number, minor: number, source: string): Unmounted[] {
+  const sameDevice = readMountinfo().filter((entry) => entry.major === major && entry.minor === minor);
   const isOurs = (entry: MountinfoEntry) =>
-    entry.major === major && entry.minor === minor && entry.fstype === "fuse.spfs";
-  abortConnection(minor);
+    entry.major === major && entry.minor === minor && entry.fstype === "fuse.spfs" &&
+    pathText(entry.source) === source;
+  // Detached by a replacement, it is in no mountinfo, and its numbers are taken for as long as somebody uses it.
+  if (sameDevice.length === 0) abortConnection(minor);
+  else sameDevice.filter(isOurs).some(abortConnectionOf);
   return unmountAll(isOurs);
 }
 

@@ -79,7 +79,10 @@ async function removeRest(mount: ManagedMount, orderly: boolean, context: Daemon
 
 async function forceUnmount(id: string, major: number, minor: number, context: DaemonContext): Promise<void> {
   try {
-    const unmounted = await within(forcedWithinMs, context.run("forceUnmount", { major, minor }));
+    const unmounted = await within(
+      forcedWithinMs,
+      context.run("forceUnmount", { major, minor, source: context.ownerTag }),
+    );
     if (unmounted === undefined) context.log.write("error", "taking it away by force hangs", { mount: id });
     for (const { mountpoint, error } of unmounted ?? []) {
       const text = `${pathText(mountpoint)}: ${error ?? "taken away by force"}`;

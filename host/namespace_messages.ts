@@ -31,7 +31,10 @@ export interface NamespaceJobs {
   /** Puts a detached mount in a stub's place. The descriptor stays the caller's. */
   swap: { job: Swap; result: SwapMethod };
   /** Aborts a FUSE connection whose server does not answer, and takes its mounts away. */
-  forceUnmount: { job: { readonly major: number; readonly minor: number }; result: readonly Unmounted[] };
+  forceUnmount: {
+    job: { readonly major: number; readonly minor: number; readonly source: string };
+    result: readonly Unmounted[];
+  };
   /** Takes the mounts of dead daemons away. */
   unmountDead: { job: Record<string, never>; result: readonly Repair[] };
   /** Closes a descriptor, which may unmount what it is of, and may block for that. */

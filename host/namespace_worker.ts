@@ -39,7 +39,7 @@ const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => Na
     closeArea(path);
   },
   swap: swapMounts,
-  forceUnmount: ({ major, minor }) => forceUnmount(major, minor),
+  forceUnmount: ({ major, minor, source }) => forceUnmount(major, minor, source),
   unmountDead,
   close({ fd }) {
     closeFd(fd);
