@@ -9,7 +9,7 @@ import { version } from "../control/version.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { logLevels } from "../host/log.ts";
 import { hookTimeoutMs } from "./quick.ts";
-import { endsOfInput, runServe } from "./serve.ts";
+import { defaultErrno, endsOfInput, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
@@ -65,6 +65,11 @@ function addDaemonCommands(program: Command, terminal: Terminal, setCode: (code:
     .option("--socket <path>", "listen on a unix socket, too (default: $SPFS_SOCKET, else none)")
     .addOption(
       new Option("--on-eof <what>", "what follows when stdin ends").choices(endsOfInput).default("linger"),
+    )
+    .option(
+      "--errno <name>",
+      "what waiting requests are answered with when the daemon is ended",
+      defaultErrno,
     )
     .option("--log <file>", "append the log to a file instead of stderr")
     .addOption(new Option("--log-level <level>", "what is logged").choices(logLevels).default("info"))

@@ -8,7 +8,7 @@
 
 import { exitCodes } from "../host/exit_codes.ts";
 import { isHookStage } from "./hook_stages.ts";
-import { isEndOfInput, isLogLevel, runServe } from "./serve.ts";
+import { defaultErrno, isEndOfInput, isLogLevel, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How long the daemon has to answer `criu-hook` when it does not say, in milliseconds. */
@@ -29,7 +29,10 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
     case "criu-hook":
       return await quickHook(readPlain(rest, ["--socket", "--timeout"]), terminal);
     case "serve":
-      return await quickServe(readPlain(rest, ["--socket", "--on-eof", "--log", "--log-level"]), terminal);
+      return await quickServe(
+        readPlain(rest, ["--socket", "--on-eof", "--errno", "--log", "--log-level"]),
+        terminal,
+      );
     // CRIU's --action-script takes the path of a program and gives it no arguments: spfs itself will do.
     case undefined:
       return terminal.env("CRTOOLS_SCRIPT_ACTION") === undefined
@@ -63,11 +66,12 @@ async function quickHook(plain: Plain | undefined, terminal: Terminal): Promise<
 async function quickServe(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {
   if (plain === undefined || plain.words.length > 0) return undefined;
   const onEof = plain.options.get("--on-eof") ?? "linger";
+  const errno = plain.options.get("--errno") ?? defaultErrno;
   const logLevel = plain.options.get("--log-level") ?? "info";
   if (!isEndOfInput(onEof) || !isLogLevel(logLevel)) return undefined;
   const { options } = plain;
   return await runServe(
-    { socket: options.get("--socket"), log: options.get("--log"), onEof, logLevel },
+    { socket: options.get("--socket"), log: options.get("--log"), onEof, errno, logLevel },
     terminal,
   );
 }

@@ -1,6 +1,7 @@
 import { type LogLevel, logLevels } from "../host/log.ts";
 import type { ServeOptions } from "../host/serve.ts";
 import type { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage.ts";
 
 /** What may follow the end of stdin. */
 export const endsOfInput: readonly ServeOptions["onEof"][] = ["linger", "abort"];
@@ -15,8 +16,26 @@ export function isLogLevel(word: string): word is LogLevel {
   return (logLevels as readonly string[]).includes(word);
 }
 
-/** `spfs serve`: runs the daemon. Without --socket, SPFS_SOCKET names the socket; without both there is none. */
-export async function runServe(options: ServeOptions, terminal: Terminal): Promise<number> {
+/** What requests that wait are answered with when the daemon ends, unless --errno says otherwise. */
+export const defaultErrno = "EIO";
+
+/** What `serve` was told; the error by its name. */
+export type ServeArguments = Omit<ServeOptions, "errno"> & { readonly errno: string };
+
+/**
+ * `spfs serve`: runs the daemon. Without --socket, SPFS_SOCKET names the socket; without both there is none.
+ *
+ * @throws {UsageError} when there is no such error
+ */
+export async function runServe(options: ServeArguments, terminal: Terminal): Promise<number> {
+  const { Errno } = await import("../ffi/errno.ts");
+  const { errno: name } = options;
+  if (!Object.hasOwn(Errno, name)) throw new UsageError(`there is no error ${name}`);
+  const errno = Errno[name as keyof typeof Errno];
   const { serve } = await import("../host/serve.ts");
-  return await serve({ ...options, socket: options.socket ?? (terminal.env("SPFS_SOCKET") || undefined) });
+  return await serve({
+    ...options,
+    errno,
+    socket: options.socket ?? (terminal.env("SPFS_SOCKET") || undefined),
+  });
 }

@@ -2,7 +2,8 @@
  * The daemon: the control protocol on stdin and stdout, and on a socket if one is wanted; signals; and when it ends.
  *
  * It ends
- * - by `quit`, SIGTERM, SIGINT or SIGHUP: parked requests are answered with the errno, mounts are taken off;
+ * - by `quit`, which may name an errno, and by SIGTERM, SIGINT and SIGHUP: parked requests are answered with the errno, mounts are taken
+ *   off;
  * - when its input ends and what was chosen for that is "abort": likewise;
  * - when its input ends and what was chosen is "linger": as soon as there is no mount left, if there has been one or nobody else can
  *   order one because there is no socket.
@@ -15,7 +16,6 @@ import { ControlError } from "../control/errors.ts";
 import type { Connection, Handler } from "../control/handler.ts";
 import { ControlServer } from "../control/server.ts";
 import { stdio } from "../control/transport.ts";
-import { Errno } from "../ffi/errno.ts";
 import { RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
 import { prlimit64 } from "../ffi/sys/process.ts";
 import { takeMountWorker } from "./ahead.ts";
@@ -180,7 +180,7 @@ class Daemon {
     this.#server.stop();
     this.#socket?.close();
     this.#socket = undefined;
-    await within(endWithinMs, this.#supervisor.endAll(Errno.EIO));
+    await within(endWithinMs, this.#supervisor.endAll(this.#options.errno));
     this.#finished.resolve(code);
   }
 

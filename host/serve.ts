@@ -13,6 +13,8 @@ export interface ServeOptions {
   readonly socket?: string | undefined;
   /** What follows the end of stdin, unless its client says otherwise. */
   readonly onEof: "linger" | "abort";
+  /** What parked requests are answered with when a signal, or the end of input with "abort", ends the daemon. */
+  readonly errno: number;
   /** A file to append the log to; stderr when undefined. */
   readonly log?: string | undefined;
   /** What is logged. */

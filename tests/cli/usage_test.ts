@@ -28,6 +28,9 @@ const wrong: [string[], string][] = [
   [["call", "status", "{"], "the parameters are not JSON"],
   [["create", "a", "--file", "/nonexistent/entries"], "/nonexistent/entries: "],
   [["serve", "--on-eof", "panic"], "argument 'panic' is invalid"],
+  [["serve", "--errno", "EBOGUS"], "there is no error EBOGUS"],
+  [["serve", "--errno", "toString"], "there is no error toString"],
+  [["serve", "--errno"], "option '--errno <name>' argument missing"],
   [["serve", "--log-level", "loud"], "argument 'loud' is invalid"],
   [["serve", "now"], "too many arguments"],
 ];

@@ -157,6 +157,18 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+for (const end of ["SIGHUP", "the end of input"] as const) {
+  test(`serve --errno is what ${end} answers who waits with`, async () => {
+    await using place = await Place.make("mnt", "real");
+    const { daemon, reader } = await waiting(place, "--errno", "EHOSTDOWN", "--on-eof=abort");
+    if (end === "SIGHUP") daemon.kill(end);
+    else daemon.closeInput();
+    assertStringIncludes((await reader.ended).stderr, "Host is down");
+    assertEquals((await daemon.ended()).code, 0);
+    assertEquals(await place.mounts(place.path("mnt")), []);
+  });
+}
+
 test("the end of input with linger keeps the mounts, with abort ends them", async () => {
   await using place = await Place.make("mnt", "real");
   const { daemon, reader } = await waiting(place);

@@ -10,10 +10,13 @@ export async function refused(promise: Promise<unknown>, kind: string, text = ""
   return error;
 }
 
-/** In a place with the directories `mnt` and `real`: a daemon, its stub `m` on `mnt`, and a reader that waits in it for `data`. */
-export async function waiting(place: Place): Promise<{ daemon: TestDaemon; reader: Running }> {
+/** In a place with the directories `mnt` and `real`: a daemon (`args`: of `serve`), its stub `m` on `mnt`, and a reader that waits in it for `data`. */
+export async function waiting(
+  place: Place,
+  ...args: string[]
+): Promise<{ daemon: TestDaemon; reader: Running }> {
   await Deno.writeTextFile(place.path("real/data"), "real bytes\n");
-  const daemon = await TestDaemon.start(place);
+  const daemon = await TestDaemon.start(place, ...args);
   const { client } = daemon;
   await client.call("mount.create", { id: "m", mountpoint: place.path("mnt") });
   await client.call("file.create", { mount: "m", entries: [{ path: "data", type: "file", size: "11" }] });
