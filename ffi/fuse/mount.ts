@@ -70,9 +70,9 @@ export interface PreparedFuseMount extends Disposable {
   readonly device: Fd;
   /**
    * Puts the mount on its mountpoint, in the mount namespace of the calling thread. When a session answers FUSE_INIT first, nobody
-   * ever meets a mount that cannot answer. No-op where mount(2) has attached it already.
+   * ever meets a mount that cannot answer. No-op where mount(2) has attached it already. Call it once.
    *
-   * @throws {SysError} of move_mount(2): ENOENT, ENOTDIR, EACCES, ELOOP, EPERM (no CAP_SYS_ADMIN).
+   * @throws {SysError} of move_mount(2): ENOENT, EINVAL (no directory), EACCES, ELOOP, EPERM (no CAP_SYS_ADMIN).
    */
   attach(): MountIdentity;
 }
@@ -144,6 +144,7 @@ function detached(target: CString, device: Fd, mount: Fd): PreparedFuseMount {
   return {
     device,
     attach() {
+      using _once = mount; // an open descriptor of it would keep it from being unmounted
       const flags = MOVE_MOUNT_F_EMPTY_PATH;
       check(sys.moveMount(mount.raw, cstr(""), AT_FDCWD, target, flags), "move_mount", target);
       return identify(mount.raw, cstr(""));
