@@ -5,6 +5,7 @@
  */
 
 import { hasDeadMounts, type Repair } from "./dead_mounts.ts";
+import { lockDirectory } from "./directory_lock.ts";
 import { createRunJob, type RunJob } from "./namespace_jobs.ts";
 import { findLeftovers, runtimeDirectory } from "./runtime_directory.ts";
 import { startNamespaceWorker } from "./workers.ts";
@@ -29,6 +30,13 @@ export async function repair(
   for (const path of directories) {
     repairs.push(await attempt("directory", path, () => Deno.remove(path, { recursive: true })));
   }
+  if (sockets.length > 0) repairs.push(...await removeSockets(directory, sockets));
+  return repairs;
+}
+
+async function removeSockets(directory: string, sockets: readonly string[]): Promise<Repair[]> {
+  const repairs: Repair[] = [];
+  using _ = await lockDirectory(directory);
   for (const path of sockets) {
     if (await isDeserted(path)) repairs.push(await attempt("socket", path, () => Deno.remove(path)));
   }

@@ -8,11 +8,8 @@
  */
 
 import { dirname } from "@std/path";
-import { AT_FDCWD, LOCK_EX, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../ffi/sys/constants.ts";
 import { umask } from "../ffi/sys/dir.ts";
-import { Fd } from "../ffi/sys/fd.ts";
-import { flock, openat } from "../ffi/sys/file.ts";
-import { check, cstr } from "../ffi/sys/libc.ts";
+import { lockDirectory } from "./directory_lock.ts";
 import { peersOf } from "./peer_credentials.ts";
 import { isDeserted } from "./repair.ts";
 
@@ -49,7 +46,7 @@ export interface ControlSocketHooks {
  * Listens at a path. The socket of a daemon that died is replaced; one at which somebody listens is not. Its directory is created 0700
  * when it is missing.
  *
- * @throws {SocketError} with a reason for people
+ * @throws {SocketError} with a reason for people. @throws {SysError} when its directory cannot be locked
  */
 export async function listenAt(path: string, hooks: ControlSocketHooks): Promise<ControlSocket> {
   const directory = dirname(path);
@@ -57,10 +54,7 @@ export async function listenAt(path: string, hooks: ControlSocketHooks): Promise
   let listener: Deno.UnixListener;
   {
     // Of two daemons that start at a time, the second must not remove the first one's socket for a dead one's.
-    using lock = Fd.own(
-      check(openat(AT_FDCWD, cstr(directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", directory),
-    );
-    check(flock(lock.raw, LOCK_EX), "flock", directory);
+    using _ = await lockDirectory(directory);
     await removeDeserted(path);
     listener = listen(path);
   }
