@@ -21,10 +21,23 @@ export const productPath: string = join(root, "dist/spfs");
 export type Way = "unchanged" | "by this Deno" | "with the base from a package registry";
 
 /**
+ * A nursery of 1 MiB for each thread's heap instead of 16: requests that wait outlive it in any case, and what it grows to stays resident.
+ */
+const NURSERY = "--v8-flags=--max-semi-space-size=1";
+
+/**
  * No cache of compiled code: Deno would keep it under a fixed name in the folder of temporary files, which everybody may write, and a
  * program of root's must not load code from there. It would save 2 ms.
  */
-const flags = ["--quiet", "--no-check", "--no-config", "--no-lock", "--no-code-cache", "--allow-all"];
+const flags = [
+  "--quiet",
+  "--no-check",
+  "--no-config",
+  "--no-lock",
+  "--no-code-cache",
+  "--allow-all",
+  NURSERY,
+];
 
 /** Compiles the product unless it is up to date. @throws {Error} when neither way works, with what each said. */
 export async function compileProduct(): Promise<Way> {
