@@ -42,8 +42,8 @@ const NEVER_PARKED: ReadonlySet<number> = new Set([
  * @param mode the mode in force.
  * @param opcode FUSE_LOOKUP and so on.
  * @param nodeid the inode it is about.
- * @param laundering whether this is a WRITE of cached pages while the placeholder's pages are being dropped: it must go to the
- * placeholder, since the drop waits for it.
+ * @param laundering whether this is a WRITE of cached pages: dropping the placeholder's pages waits for it, and so does the FLUSH of a
+ * file whose pages have become dirty in proxy mode.
  */
 export function verdict(mode: Mode, opcode: number, nodeid: bigint, laundering: boolean): Verdict {
   if (mode !== "stub" || laundering || NEVER_PARKED.has(opcode)) return "serve";

@@ -85,7 +85,6 @@ export class StubFilesystem implements Disposable {
   readonly #origins: Origins = new Map();
   #placeholder: Fd | undefined;
   #mode: Mode;
-  #dropping = false;
   #changing = false;
   #ended = false;
 
@@ -217,7 +216,7 @@ export class StubFilesystem implements Disposable {
   }
 
   #route(request: Request): void {
-    switch (verdict(this.#mode, request.opcode, request.nodeid, this.#dropping && isLaundering(request))) {
+    switch (verdict(this.#mode, request.opcode, request.nodeid, isLaundering(request))) {
       case "serve":
         return this.#operations.get(request.opcode)!(request);
       case "park":
@@ -260,12 +259,7 @@ export class StubFilesystem implements Disposable {
   async #leaveRestore(session: Session): Promise<void> {
     await this.#dropPages(session);
     this.#mode = "stub";
-    this.#dropping = true;
-    try {
-      await this.#dropPages(session);
-    } finally {
-      this.#dropping = false;
-    }
+    await this.#dropPages(session);
   }
 
   async #dropPages(session: Session): Promise<void> {

@@ -327,3 +327,27 @@ fuseTest("stub: abort answers what waits with the errno and ends the mount", asy
   assertEquals(await within(mount.gone, "the end"), "aborted");
   assertEquals(await agents[0]!.errno("stat", mount.path("f")), "ENOENT", "the bare mountpoint");
 });
+
+fuseTest(
+  "stub: after proxy mode, too, closing and exiting never wait, and dirty pages are not lost",
+  async (mount) => {
+    await Deno.writeFile(`${mount.real}/f`, new Uint8Array(8192));
+    await mount.proxy(mount.real);
+    const [closer, exiter] = [mount.agent(), mount.agent()];
+    const opened: number[] = [];
+    for (const [index, agent] of [closer, exiter].entries()) {
+      const fd = await agent.number("open", mount.path("f"), O_RDWR);
+      const address = await agent.number("mmap", 8192, 3, 1, fd, 0);
+      await agent.call("poke", address + index * 4096, data(`dirty${index}`));
+      opened.push(fd);
+    }
+    await mount.stub();
+    await within(closer.call("close", opened[0]!), "close", 2000);
+    await within(Promise.allSettled([exiter.call("exit", 0), exiter.status]), "exit", 2000);
+    await mount.proxy();
+    await closer.call("exit", 0).catch(() => {});
+    await mount.until((state) => state.handles === 0);
+    const written = await Deno.readTextFile(`${mount.real}/f`);
+    assertEquals([written.slice(0, 7), written.slice(4096, 4103)], ["dirty0\0", "dirty1\0"]);
+  },
+);
