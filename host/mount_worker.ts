@@ -30,6 +30,7 @@ import { unshare } from "../ffi/sys/namespace.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { umask } from "../ffi/sys/dir.ts";
 import { AdoptionError } from "../fs/adoption.ts";
+import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
 import { ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import type {
@@ -174,7 +175,7 @@ class Mount {
         pid: request.pid,
         comm: "",
         nodeid: request.nodeid,
-        path: path ?? new Uint8Array(0),
+        path: path === undefined ? new Uint8Array(0) : operandPath(request, path),
         ageMs: now - since,
         interrupted,
       });
