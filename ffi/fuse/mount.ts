@@ -16,6 +16,7 @@ import {
   AT_STATX_DONT_SYNC,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MNT_DETACH,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -64,7 +65,7 @@ export interface MountIdentity {
   readonly minor: number;
 }
 
-/** A FUSE superblock whose FUSE_INIT waits to be answered. */
+/** A FUSE superblock whose FUSE_INIT waits to be answered. Disposed of without `attach` having succeeded, it is mounted nowhere. */
 export interface PreparedFuseMount extends Disposable {
   /** `/dev/fuse`, opened O_RDWR|O_CLOEXEC|O_NONBLOCK. Release it into a `Session` before {@linkcode PreparedFuseMount.attach}. */
   readonly device: Fd;
@@ -146,8 +147,9 @@ function detached(target: CString, device: Fd, mount: Fd): PreparedFuseMount {
     attach() {
       using _once = mount; // an open descriptor of it would keep it from being unmounted
       const flags = MOVE_MOUNT_F_EMPTY_PATH;
+      const identity = identify(mount.raw, cstr("")); // first, so that nothing can fail once it is attached
       check(sys.moveMount(mount.raw, cstr(""), AT_FDCWD, target, flags), "move_mount", target);
-      return identify(mount.raw, cstr(""));
+      return identity;
     },
     [Symbol.dispose]() {
       device[Symbol.dispose]();
@@ -165,11 +167,32 @@ function attached(target: CString, device: Fd, options: FuseMountOptions): Prepa
   );
   const type = cstr(`fuse.${options.subtype}`);
   check(sys.mount(cstr(options.source), target, type, BigInt(flags), cstr(data.join(","))), "mount", target);
+  let identity: MountIdentity;
+  try {
+    identity = identify(AT_FDCWD, target);
+  } catch (error) {
+    sys.umount2(target, MNT_DETACH);
+    throw error;
+  }
+  let kept = false;
   return {
     device,
-    attach: () => identify(AT_FDCWD, target),
-    [Symbol.dispose]: () => device[Symbol.dispose](),
+    attach() {
+      kept = true;
+      return identity;
+    },
+    [Symbol.dispose]() {
+      device[Symbol.dispose]();
+      if (!kept) takeOff(target, identity.mountId);
+    },
   };
+}
+
+/** Unmounts a mount unless another one lies on it by now. */
+function takeOff(target: CString, mountId: bigint): void {
+  const top = new StatxBuffer();
+  const result = statx(AT_FDCWD, target, AT_STATX_DONT_SYNC, STATX_MNT_ID, top);
+  if (result >= 0 && top.mntId === mountId) sys.umount2(target, MNT_DETACH);
 }
 
 /** Never asks the file system: FUSE_INIT may be unanswered, and the caller may be the one who is to answer it. */

@@ -6,6 +6,18 @@ import { Served } from "./support/served.ts";
 
 const skip = await requires({ fuse: true, gcc: true });
 
+/** What failing_child.ts tells. */
+async function failing(...args: string[]): Promise<{ code?: string; message?: string; left: number }> {
+  const child = new URL("./support/failing_child.ts", import.meta.url).pathname;
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const run = ["run", "-A", "--no-check", "--no-lock", "--config", config, child, ...args];
+  const command = new Deno.Command("timeout", { args: ["-s", "KILL", "20", Deno.execPath(), ...run] });
+  const { stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  assertEquals(text.decode(stderr), "");
+  return JSON.parse(text.decode(stdout));
+}
+
 for (const api of ["auto", "fsopen", "mount"] as const) {
   Deno.test({
     name:
@@ -59,33 +71,27 @@ for (const api of ["auto", "fsopen", "mount"] as const) {
             api === "mount" ? "ENOTDIR" : "EINVAL",
           ]] as const
         ) {
-          const child = new URL("./support/failing_child.ts", import.meta.url).pathname;
-          const config = new URL("../../deno.json", import.meta.url).pathname;
-          const { stdout, stderr } = await new Deno.Command("timeout", {
-            args: [
-              "-s",
-              "KILL",
-              "20",
-              Deno.execPath(),
-              "run",
-              "-A",
-              "--no-check",
-              "--no-lock",
-              "--config",
-              config,
-              child,
-              `${base}/${name}`,
-              api,
-            ],
-          }).output();
-          const text = new TextDecoder();
-          assertEquals(text.decode(stderr), "");
-          const told = JSON.parse(text.decode(stdout));
+          const told = await failing(`${base}/${name}`, api);
           assertEquals([told.code, told.left], [errno, 0]);
-          assertStringIncludes(told.message, `${base}/${name}`);
+          assertStringIncludes(told.message!, `${base}/${name}`);
         }
         assertEquals((await Deno.readTextFile("/proc/self/mountinfo")).includes(base), false);
       } finally {
+        await Deno.remove(base, { recursive: true });
+      }
+    },
+  });
+
+  Deno.test({
+    name: `fuse mount: by ${api}: what is prepared and not attached is mounted nowhere`,
+    ...skip,
+    async fn() {
+      const base = await Deno.makeTempDir({ prefix: "spfs-ffi-" });
+      try {
+        assertEquals(await failing(base, api, "abandon"), { left: 0 });
+        assertEquals((await Deno.readTextFile("/proc/self/mountinfo")).includes(base), false);
+      } finally {
+        await new Deno.Command("umount", { args: ["-lq", base] }).output();
         await Deno.remove(base, { recursive: true });
       }
     },
