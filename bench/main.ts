@@ -1,79 +1,100 @@
 /**
- * The benchmarks: `deno task bench [SECTION...] [--quick]`. JSON on stdout, progress on stderr.
+ * The benchmarks: `deno task bench [SECTION...] [--quick]`. JSON on stdout, a line for each figure on stderr.
  *
- * Sections: ready, call, memory, waiting, operations; all of them by default. Where dist/spfs exists it is measured beside `deno run`.
+ * Sections: ready, call, memory, waiting, killed, operations; all of them when none is named. The compiled program is measured beside
+ * `deno run` where dist/spfs exists; waiting, killed and operations are measured with one of them, the compiled one if it is there.
  *
  * @module
  */
-import type { Program } from "./daemon.ts";
-import { OPERATIONS, operations } from "./operations.ts";
+import { Sandbox } from "../tests/e2e/support/sandbox.ts";
+import { type Binary, compiled, denoRun, isThere } from "../tests/e2e/support/spfs.ts";
+import { operations } from "./operations.ts";
 import { callRoundTrip, memory, ready } from "./startup.ts";
 import { killed, waiting } from "./waiting.ts";
 
-const main = new URL("../main.ts", import.meta.url).pathname;
-const compiled = new URL("../dist/spfs", import.meta.url).pathname;
-const fromSources: Program = { name: "deno run", command: Deno.execPath(), args: ["run", "-A", main] };
+const quick = Deno.args.includes("--quick");
+const rounds = quick ? 3 : 10;
+const binaries = [compiled, denoRun].filter(isThere);
+const product = binaries[0]!;
 
-function programs(): Program[] {
-  try {
-    Deno.statSync(compiled);
-  } catch {
-    console.error("dist/spfs is missing (deno task compile): measuring deno run only");
-    return [fromSources];
-  }
-  return [{ name: "compiled", command: compiled, args: [] }, fromSources];
+/** Measures in a sandbox of its own, and says what was measured. */
+async function measure<T>(what: string, measurement: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  await using sandbox = new Sandbox("spfs-bench-");
+  const result = await measurement(sandbox);
+  console.error(`  ${what}: ${JSON.stringify(result)}`);
+  return result;
 }
 
-async function each<T>(measure: (program: Program) => Promise<T>): Promise<Record<string, T>> {
+/** Measures both ways to run spfs. */
+async function both<T>(
+  what: string,
+  measurement: (sandbox: Sandbox, binary: Binary) => Promise<T>,
+): Promise<Record<string, T>> {
   const results: Record<string, T> = {};
-  for (const program of programs()) {
-    results[program.name] = await measure(program);
-    console.error(`  ${program.name}: ${JSON.stringify(results[program.name])}`);
+  for (const binary of binaries) {
+    results[binary.name] = await measure(
+      `${binary.name}, ${what}`,
+      (sandbox) => measurement(sandbox, binary),
+    );
   }
   return results;
 }
 
-const quick = Deno.args.includes("--quick");
-const rounds = quick ? 3 : 10;
-const product = () => programs()[0]!;
-
 const sections: Record<string, () => Promise<unknown>> = {
-  ready: () => each((program) => ready(program, rounds)),
-  call: () => each((program) => callRoundTrip(program, rounds)),
-  memory: () =>
-    each(async (
-      program,
-    ) => [await memory(program, quick ? 10 : 50), ...(quick ? [] : [await memory(program, 200)])]),
+  ready: () => both("ms from spawn to mount", (sandbox, binary) => ready(sandbox, binary, rounds)),
+  call: () => both("ms for a call", (sandbox, binary) => callRoundTrip(sandbox, binary, rounds)),
+  memory: async () => {
+    const results: Record<string, unknown> = {};
+    for (const mounts of quick ? [10] : [10, 50, 200]) {
+      results[mounts] = await both(`${mounts} mounts`, (sandbox, binary) => memory(sandbox, binary, mounts));
+    }
+    return results;
+  },
   waiting: async () => {
     const results = [];
     for (const count of quick ? [1000] : [100, 1000, 10_000]) {
-      results.push(await waiting(product(), count));
-      console.error(`  ${JSON.stringify(results.at(-1))}`);
-    }
-    return { program: product().name, results, killMs: await killed(product(), 20) };
-  },
-  operations: async () => {
-    const results = [];
-    for (const cacheSeconds of [0, 1]) {
-      const result = await operations(product(), cacheSeconds, quick ? 2 : 5, quick ? 0.2 : 0.5);
-      results.push(result);
-      for (const name of OPERATIONS) {
-        const { native, passthrough_ll, spfs, costToPassthroughLl } = result.figures[name]!;
-        console.error(
-          `  cache ${cacheSeconds} s, ${name}: native ${native.median}, passthrough_ll ${passthrough_ll.median}, spfs ${spfs.median}` +
-            `; cost ${costToPassthroughLl} x passthrough_ll`,
+      for (const operation of ["stat", "open"] as const) {
+        results.push(
+          await measure(
+            `${count} clients in ${operation}`,
+            (sandbox) => waiting(sandbox, product, operation, count),
+          ),
         );
       }
     }
-    return { program: product().name, results };
+    return { program: product.name, results };
+  },
+  killed: async () => ({
+    program: product.name,
+    ms: await measure("ms from SIGKILL to the end", (sandbox) => killed(sandbox, product, 20)),
+  }),
+  operations: async () => {
+    const results = [];
+    for (const cacheSeconds of [0, 1]) {
+      results.push(
+        await measure(
+          `operations, names and attributes kept for ${cacheSeconds} s`,
+          (sandbox) =>
+            operations(sandbox, product, {
+              cacheSeconds,
+              rounds: quick ? 5 : 15,
+              milliseconds: quick ? 60 : 150,
+            }),
+        ),
+      );
+    }
+    return { program: product.name, results };
   },
 };
 
-const wanted = Deno.args.filter((arg) => arg !== "--quick");
+const wanted = Deno.args.filter((argument) => argument !== "--quick");
 const unknown = wanted.filter((name) => !(name in sections));
 if (unknown.length > 0) {
   console.error(`no section ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`);
   Deno.exit(2);
+}
+if (!isThere(compiled)) {
+  console.error("dist/spfs is missing (deno task compile): only `deno run` is measured");
 }
 const report: Record<string, unknown> = {};
 for (const name of wanted.length > 0 ? wanted : Object.keys(sections)) {

@@ -1,140 +1,128 @@
 /**
  * What an operation costs in proxy mode, beside the native file system and beside libfuse's own passthrough_ll.
  *
- * The contestants take turns, all pinned to one CPU with their client: what a wake-up across CPUs costs on a virtual machine would
- * otherwise drown what is compared. Both FUSE servers run with `default_permissions` and the same cache times.
+ * The file system behind is a tmpfs, so that what is measured is the way to it. The contestants take turns within each round, all
+ * pinned to one CPU with their client: what a wake-up across CPUs costs on a virtual machine would otherwise drown what is compared.
+ * Both FUSE servers run with `default_permissions` and the same cache times.
  *
  * @module
  */
-import { Daemon, type Program } from "./daemon.ts";
-import { type Figure, figure, round } from "./statistics.ts";
-import { run, Workspace } from "./workspace.ts";
+import { run } from "../tests/e2e/support/child.ts";
+import { mountsBelow, until } from "../tests/e2e/support/proc.ts";
+import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
+import { type Binary, Spfs } from "../tests/e2e/support/spfs.ts";
+import { compile } from "../tests/e2e/support/victims.ts";
+import { type Figure, figure, median, round } from "./statistics.ts";
 
-/** What is measured: microseconds, but MiB/s for the two of 1 MiB. */
-export const OPERATIONS = [
-  "stat",
-  "open",
-  "create",
-  "unlink",
-  "read4k",
-  "write4k",
-  "read1m",
+/** What is measured together; `unlink` removes what `create` made. */
+const GROUPS = [["stat"], ["open"], ["create", "unlink"], ["read4k"], ["write4k"], ["read1m"], [
   "write1m",
-] as const;
+]] as const;
 
+const SOURCE = new URL("programs/operations.c", import.meta.url).pathname;
 const PASSTHROUGH_LL = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c";
 const PIN = ["taskset", "-c", "1"];
+const LIMIT_MS = 600_000;
 
-type Contestant = "native" | "passthrough_ll" | "spfs";
+const CONTESTANTS = ["native", "passthrough_ll", "spfs"] as const;
+type Contestant = typeof CONTESTANTS[number];
 
-/** One comparison. `cacheSeconds` is how long the kernel may cache names and attributes; 0: it asks every time. */
-export async function operations(
-  program: Program,
-  cacheSeconds: number,
-  rounds: number,
-  secondsEach: number,
-) {
-  await using workspace = new Workspace();
-  const client = await workspace.build("operations.c");
-  const real = workspace.directory("real");
+/** How a comparison is made. */
+export interface Comparison {
+  /** How long the kernel may keep names and attributes, in seconds; 0: every operation asks the server. */
+  readonly cacheSeconds: number;
+  /** How often each contestant has its turn. */
+  readonly rounds: number;
+  /** How long a turn is. */
+  readonly milliseconds: number;
+}
+
+/** One comparison: microseconds for each operation, and what spfs costs compared with the others in the same round. */
+export async function operations(sandbox: Sandbox, binary: Binary, comparison: Comparison) {
+  const { cacheSeconds, rounds, milliseconds } = comparison;
+  const client = sandbox.at("operations");
+  compile(SOURCE, client);
+  const real = sandbox.directory("real");
+  await run("mount", ["-t", "tmpfs", "tmpfs", real]);
   const directories: Record<Contestant, string> = {
     native: real,
-    passthrough_ll: workspace.directory("passthrough_ll.mnt"),
-    spfs: workspace.directory("spfs.mnt"),
+    passthrough_ll: await startPassthrough(sandbox, real, cacheSeconds),
+    spfs: sandbox.directory("spfs"),
   };
-  const flags = (await run("pkg-config", ["--cflags", "--libs", "fuse3"])).trim().split(/\s+/);
-  const passthrough = await workspace.build(PASSTHROUGH_LL, flags);
-  const options = `source=${real},timeout=${cacheSeconds},default_permissions,allow_other`;
-  const [command, ...args] = [...PIN, passthrough, "-f", "-o", options, directories.passthrough_ll];
-  const other = new Deno.Command(command!, { args, stdout: "null", stderr: "null" }).spawn();
-  await using daemon = await Daemon.start(program, { prefix: PIN });
-  try {
-    const attrTimeoutMs = cacheSeconds * 1000;
-    await daemon.control.call("mount.create", { id: "o", mountpoint: directories.spfs, attrTimeoutMs });
-    // Whoever stood on the stub when it was replaced stays there, in proxy mode: that is where spfs is measured.
-    await using holder = new Holder(directories.spfs);
-    await holder.run("pwd");
-    await daemon.control.call("mount.replace", { mount: "o", source: real, type: "bind", wait: true });
-    await mounted(directories.passthrough_ll);
-    const times: Record<Contestant, Record<string, number[]>> = { native: {}, passthrough_ll: {}, spfs: {} };
-    for (let n = 0; n < rounds; n++) {
-      for (const name of Object.keys(directories) as Contestant[]) {
-        const words = [
-          ...PIN,
-          client,
-          name === "spfs" ? "." : directories[name],
-          String(secondsEach),
-          ...OPERATIONS,
-        ];
-        const result = JSON.parse(await holder.run(words.join(" "))) as Record<string, number>;
+  const spfs = await Spfs.start(sandbox, binary, { socket: false, prefix: PIN, limitMs: LIMIT_MS });
+  await spfs.call("mount.create", {
+    id: "o",
+    mountpoint: directories.spfs,
+    attrTimeoutMs: cacheSeconds * 1000,
+  });
+  const shells = {} as Record<Contestant, Awaited<ReturnType<typeof startShell>>>;
+  for (const name of CONTESTANTS) shells[name] = await startShell(sandbox, directories[name]);
+  // Whoever stood on the stub when it was replaced stays there, in proxy mode: that is where spfs is measured.
+  await spfs.call("mount.replace", { mount: "o", source: real, type: "bind", wait: true });
+
+  const times: Record<Contestant, Record<string, number[]>> = { native: {}, passthrough_ll: {}, spfs: {} };
+  for (let n = 0; n < rounds; n++) {
+    for (const group of GROUPS) {
+      for (const name of CONTESTANTS) {
+        const words = [...PIN, client, ".", String(milliseconds / 1000), ...group];
+        const result = JSON.parse(await shells[name].ask(words.join(" "))) as Record<string, number>;
         for (const [operation, value] of Object.entries(result)) (times[name][operation] ??= []).push(value);
       }
     }
-    return { cacheSeconds, unit: "us; MiB/s for read1m and write1m", ...summary(times) };
-  } finally {
-    await run("umount", ["-l", directories.passthrough_ll]).catch(() => {});
-    await other.status; // it ends when it is unmounted
   }
+  for (const shell of Object.values(shells)) await shell.closeInput();
+  await Promise.all(Object.values(shells).map((shell) => shell.status));
+  await spfs.quit();
+  return { cacheSeconds, unit: "us", note: noteOf(cacheSeconds), ...summary(times) };
+}
+
+function noteOf(cacheSeconds: number): string {
+  return cacheSeconds === 0
+    ? "nothing of names and attributes is kept by the kernel: every stat, open, create and unlink asks the server"
+    : "both servers let the kernel keep names and attributes: stat is answered by the kernel for both";
+}
+
+/** A shell that stands in a directory, whatever is mounted over it later, and runs each line that it gets. */
+async function startShell(sandbox: Sandbox, directory: string) {
+  const script = 'cd "$0" && echo ready && while read -r line; do $line; done';
+  const shell = sandbox.start("sh", ["-c", script, directory], { limitMs: LIMIT_MS });
+  await shell.line();
+  return shell;
+}
+
+/** Mounts passthrough_ll beside spfs and returns where. */
+async function startPassthrough(sandbox: Sandbox, source: string, timeout: number): Promise<string> {
+  const mountpoint = sandbox.directory("passthrough_ll");
+  const program = sandbox.at("passthrough_ll.bin");
+  const flags = (await run("pkg-config", ["--cflags", "--libs", "fuse3"])).trim().split(/\s+/);
+  compile(PASSTHROUGH_LL, program, [...flags, "-w"]);
+  const options = `source=${source},timeout=${timeout},default_permissions,allow_other`;
+  const [command, ...args] = [...PIN, program, "-f", "-o", options, mountpoint];
+  sandbox.start(command!, args, { limitMs: LIMIT_MS });
+  await until("passthrough_ll's mount", () => mountsBelow(mountpoint).length > 0);
+  return mountpoint;
 }
 
 function summary(times: Record<Contestant, Record<string, number[]>>) {
-  const figures: Record<
-    string,
-    Record<Contestant, Figure> & { costToPassthroughLl: number; costToNative: number }
-  > = {};
-  for (const operation of OPERATIONS) {
-    const of = (name: Contestant) => figure(times[name][operation]!);
-    const all = { native: of("native"), passthrough_ll: of("passthrough_ll"), spfs: of("spfs") };
-    const rate = operation === "read1m" || operation === "write1m"; // more is better: turn the ratio round
-    const cost = (against: Contestant) => {
-      const ratio = all.spfs.median / all[against].median;
-      return round(rate ? 1 / ratio : ratio);
-    };
+  const figures: Record<string, Record<Contestant, Figure> & { ofPassthroughLl: number; ofNative: number }> =
+    {};
+  for (const operation of GROUPS.flat()) {
+    const values = (name: Contestant) => times[name][operation]!;
+    // Of turns that follow each other: what else the machine does is then the same for both.
+    const ratio = (against: Contestant) =>
+      round(median(values("spfs").map((value, n) => value / values(against)[n]!)));
     figures[operation] = {
-      ...all,
-      costToPassthroughLl: cost("passthrough_ll"),
-      costToNative: cost("native"),
+      native: figure(values("native")),
+      passthrough_ll: figure(values("passthrough_ll")),
+      spfs: figure(values("spfs")),
+      ofPassthroughLl: ratio("passthrough_ll"),
+      ofNative: ratio("native"),
     };
+    console.error(
+      `  ${operation}: ${
+        CONTESTANTS.map((name) => `${name} ${figures[operation]![name].median} us`).join(", ")
+      }; spfs takes ${figures[operation]!.ofPassthroughLl} x passthrough_ll`,
+    );
   }
   return { figures };
-}
-
-/** A shell whose working directory is a directory, whatever is mounted over it later. */
-class Holder implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #output: ReadableStreamDefaultReader<string>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-
-  constructor(directory: string) {
-    const script = 'cd "$0" && while read -r line; do $line; done';
-    this.#child = new Deno.Command("sh", { args: ["-c", script, directory], stdin: "piped", stdout: "piped" })
-      .spawn();
-    this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    this.#input = this.#child.stdin.getWriter();
-  }
-
-  /** Runs a command of words without quotes, which prints one line. */
-  async run(line: string): Promise<string> {
-    await this.#input.write(new TextEncoder().encode(`${line}\n`));
-    let text = "";
-    while (!text.endsWith("\n")) {
-      const { value, done } = await this.#output.read();
-      if (done) throw new Error(`${line}: the shell ended: ${text}`);
-      text += value;
-    }
-    return text;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#child.status;
-  }
-}
-
-async function mounted(path: string): Promise<void> {
-  const until = performance.now() + 10_000;
-  while (!Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${path} `)) {
-    if (performance.now() > until) throw new Error(`${path}: not mounted after 10 s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -3,62 +3,61 @@
  *
  * @module
  */
-import { Daemon, processStatus, type Program } from "./daemon.ts";
+import { mountsBelow, statusNumber } from "../tests/e2e/support/proc.ts";
+import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
+import { type Binary, Spfs } from "../tests/e2e/support/spfs.ts";
 import { type Figure, figure, round } from "./statistics.ts";
-import { Workspace } from "./workspace.ts";
 
-/** From spawn to a mount that is visible in mountinfo, in milliseconds. */
-export async function ready(program: Program, rounds: number): Promise<Figure> {
-  await using workspace = new Workspace();
+/** From spawn to a mount that is visible in mountinfo, in milliseconds. The first round, which warms the page cache, is left out. */
+export async function ready(sandbox: Sandbox, binary: Binary, rounds: number): Promise<Figure> {
   const values: number[] = [];
-  for (let n = 0; n < rounds; n++) {
-    const mountpoint = workspace.directory(`ready${n}`);
+  for (let n = 0; n <= rounds; n++) {
+    const mountpoint = sandbox.directory(`ready${n}`);
     const start = performance.now();
-    await using daemon = await Daemon.start(program);
-    await daemon.control.call("mount.create", { id: "ready", mountpoint });
-    if (!Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${mountpoint} `)) {
-      throw new Error("no mount");
-    }
-    values.push(performance.now() - start);
+    const spfs = await Spfs.start(sandbox, binary, { socket: false });
+    await spfs.call("mount.create", { id: "ready", mountpoint });
+    if (mountsBelow(mountpoint).length !== 1) throw new Error(`${mountpoint} is not mounted`);
+    const took = performance.now() - start;
+    if (n > 0) values.push(took);
+    await spfs.quit();
   }
   return figure(values);
 }
 
-/** A whole `spfs call status`, from spawn to exit, in milliseconds. */
-export async function callRoundTrip(program: Program, rounds: number): Promise<Figure> {
-  await using workspace = new Workspace();
-  const socket = `${workspace.directory("run")}/control.sock`;
-  Deno.chmodSync(`${workspace.path}/run`, 0o700);
-  await using _daemon = await Daemon.start(program, { socket });
+/** A whole `spfs call status`, from spawn to exit, in milliseconds, with a daemon of the same kind. */
+export async function callRoundTrip(sandbox: Sandbox, binary: Binary, rounds: number): Promise<Figure> {
+  const spfs = await Spfs.start(sandbox, binary);
+  const [program, ...first] = binary.command;
   const values: number[] = [];
   for (let n = 0; n <= rounds; n++) {
     const start = performance.now();
-    const { success, stderr } = await new Deno.Command(program.command, {
-      args: [...program.args, "call", "--socket", socket, "status", "{}"],
+    const { success, stderr } = await new Deno.Command(program, {
+      args: [...first, "call", "--socket", spfs.socket, "status", "{}"],
     }).output();
     if (!success) throw new Error(new TextDecoder().decode(stderr));
-    if (n > 0) values.push(performance.now() - start); // the first one warms the page cache
+    if (n > 0) values.push(performance.now() - start);
   }
+  await spfs.quit();
   return figure(values);
 }
 
 /** Resident memory with one mount, what each further one adds (both MB), and how long they took to make (ms). */
-export async function memory(program: Program, mounts: number) {
-  await using workspace = new Workspace();
-  await using daemon = await Daemon.start(program);
+export async function memory(sandbox: Sandbox, binary: Binary, mounts: number) {
+  const spfs = await Spfs.start(sandbox, binary, { socket: false });
   const make = (n: number) =>
-    daemon.control.call("mount.create", { id: `m${n}`, mountpoint: workspace.directory(`m${n}`) });
+    spfs.call("mount.create", { id: `m${n}`, mountpoint: sandbox.directory(`mounts/${n}`) });
   await make(0);
-  const rss = () => processStatus(daemon.pid, "VmRSS") / 1024;
+  const rss = () => statusNumber(spfs.pid, "VmRSS") / 1024;
   const one = rss();
   const start = performance.now();
   await Promise.all(Array.from({ length: mounts - 1 }, (_, n) => make(n + 1)));
   const took = performance.now() - start;
-  return {
-    mounts,
+  const result = {
     oneMountMB: round(one),
     perFurtherMountMB: round((rss() - one) / (mounts - 1)),
-    threads: processStatus(daemon.pid, "Threads"),
+    threads: statusNumber(spfs.pid, "Threads"),
     allMadeMs: round(took),
   };
+  await spfs.quit();
+  return result;
 }

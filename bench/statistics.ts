@@ -18,11 +18,21 @@ export interface Figure {
 
 /** Summarises values, rounded to three digits behind the point. @throws {RangeError} when there are none. */
 export function figure(values: readonly number[]): Figure {
-  if (values.length === 0) throw new RangeError("a figure of no values");
+  const middle = round(median(values));
+  return {
+    min: round(Math.min(...values)),
+    median: middle,
+    max: round(Math.max(...values)),
+    count: values.length,
+  };
+}
+
+/** The middle value. @throws {RangeError} when there are none. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError("the median of no values");
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { min: round(sorted[0]!), median: round(median), max: round(sorted.at(-1)!), count: sorted.length };
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** Rounds to three digits behind the point. */

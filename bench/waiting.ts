@@ -3,107 +3,78 @@
  *
  * @module
  */
-import { cpuTimeMs, Daemon, processStatus, type Program } from "./daemon.ts";
-import { figure, round } from "./statistics.ts";
-import { Workspace } from "./workspace.ts";
+import { cpuTimeNs, statusNumber } from "../tests/e2e/support/proc.ts";
+import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
+import { type Binary, Spfs } from "../tests/e2e/support/spfs.ts";
+import { victim } from "../tests/e2e/support/victims.ts";
+import { type Figure, figure, round } from "./statistics.ts";
 
-const IDLE_SECONDS = 3;
+const IDLE_MS = 3000;
+const SIGKILL = 9;
 
-interface Returned {
-  readonly count: number;
-  readonly firstMs: number;
-  readonly medianMs: number;
-  readonly lastMs: number;
-  readonly early: number;
-  readonly failed: number;
+/** The n-th file that the clients ask for; its name and a newline are its contents. */
+function nameOf(n: number): string {
+  return `f${String(n).padStart(5, "0")}`;
 }
 
-/** A child that prints a line when it is ready and goes on when it is given a byte. */
-class Client {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: ReadableStreamDefaultReader<string>;
-
-  constructor(program: string, args: string[]) {
-    this.#child = new Deno.Command(program, { args, stdin: "piped", stdout: "piped" }).spawn();
-    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  async go(): Promise<void> {
-    const writer = this.#child.stdin.getWriter();
-    await writer.write(new Uint8Array([10]));
-    writer.releaseLock();
-  }
-
-  async line(): Promise<string> {
-    let text = "";
-    while (!text.endsWith("\n")) {
-      const { value, done } = await this.#lines.read();
-      if (done) throw new Error(`the client ended: ${text}`);
-      text += value;
-    }
-    return text.trim();
-  }
-
-  async end(): Promise<void> {
-    await this.#child.stdin.close().catch(() => {});
-    await this.#child.status;
-  }
-}
-
-/** Waits until a number of requests is parked at the mount "w", as the daemon's events say. */
-function parked(daemon: Daemon, count: number): Promise<void> {
-  return new Promise((resolve) => {
-    daemon.onEvent = (event) => {
-      if (event.event === "request.parked" && event.params.count >= count) resolve();
-    };
-  });
-}
-
-/** `count` clients wait in stat(2); then the real file system comes. */
-export async function waiting(program: Program, count: number) {
-  await using workspace = new Workspace();
-  const waiters = await workspace.build("waiters.c");
-  const mountpoint = workspace.directory("mount");
-  const real = workspace.directory("real");
-  await using daemon = await Daemon.start(program);
-  await daemon.control.call("mount.create", { id: "w", mountpoint, mode: "stub" });
-  const before = { threads: processStatus(daemon.pid, "Threads"), rss: processStatus(daemon.pid, "VmRSS") };
-  const all = parked(daemon, count);
-  const client = new Client(waiters, [mountpoint, String(count)]);
-  await client.line();
-  await all;
-  const rss = processStatus(daemon.pid, "VmRSS");
-  const threads = processStatus(daemon.pid, "Threads");
-  const cpu = cpuTimeMs(daemon.pid);
-  await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000)); // the measurement itself: CPU used in this time
-  const cpuPercent = (cpuTimeMs(daemon.pid) - cpu) / (IDLE_SECONDS * 10);
-  await client.go();
-  await daemon.control.call("mount.replace", { mount: "w", source: real, type: "bind", wait: true });
-  const returned = JSON.parse(await client.line()) as Returned;
-  await client.end();
+/** `count` clients wait in stat(2) or open(2), each for a file of its own; then the real file system comes. */
+export async function waiting(sandbox: Sandbox, binary: Binary, operation: "stat" | "open", count: number) {
+  const mountpoint = sandbox.directory("mount");
+  const real = sandbox.directory("real");
+  for (let n = 0; n < count; n++) Deno.writeTextFileSync(`${real}/${nameOf(n)}`, `${nameOf(n)}\n`);
+  const spfs = await Spfs.start(sandbox, binary, { socket: false });
+  await spfs.call("mount.create", { id: "w", mountpoint, mode: "stub" });
+  const clients = sandbox.start(victim("blocked"), [operation, String(count), mountpoint]);
+  await clients.line();
+  const before = { threads: statusNumber(spfs.pid, "Threads"), rss: statusNumber(spfs.pid, "VmRSS") };
+  await clients.ask("go");
+  await spfs.parked("w", count);
+  const rss = statusNumber(spfs.pid, "VmRSS");
+  const threads = statusNumber(spfs.pid, "Threads");
+  const cpu = cpuTimeNs(spfs.pid);
+  const from = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS)); // the measurement itself: CPU used in this time
+  const cpuMs = (cpuTimeNs(spfs.pid) - cpu) / 1e6;
+  const idleMs = performance.now() - from;
+  await clients.ask("mark");
+  await spfs.call("mount.replace", { mount: "w", source: real, type: "bind", wait: true });
+  const returned = JSON.parse(await clients.line()) as {
+    firstNs: number;
+    medianNs: number;
+    lastNs: number;
+    returned: number;
+    early: number;
+    wrong: number;
+  };
+  await spfs.quit();
   return {
+    operation,
     count,
     threadsAdded: threads - before.threads,
     rssBytesPerRequest: Math.round((rss - before.rss) * 1024 / count),
-    cpuPercentWhileWaiting: round(cpuPercent),
-    releaseMs: { first: returned.firstMs, median: returned.medianMs, last: returned.lastMs },
-    failed: returned.failed + returned.early,
+    cpuPercentWhileWaiting: round(cpuMs / idleMs * 100),
+    releaseMs: {
+      first: round(returned.firstNs / 1e6),
+      median: round(returned.medianNs / 1e6),
+      last: round(returned.lastNs / 1e6),
+    },
+    failed: count - returned.returned + returned.early + returned.wrong,
   };
 }
 
-/** Milliseconds from SIGKILL of a waiting client until it can be reaped. */
-export async function killed(program: Program, count: number) {
-  await using workspace = new Workspace();
-  const waiters = await workspace.build("waiters.c");
-  const mountpoint = workspace.directory("mount");
-  await using daemon = await Daemon.start(program);
-  await daemon.control.call("mount.create", { id: "w", mountpoint, mode: "stub" });
-  const all = parked(daemon, count);
-  const client = new Client(waiters, ["--kill", mountpoint, String(count)]);
-  await client.line();
-  await all;
-  await client.go();
-  const times = JSON.parse(await client.line()) as number[];
-  await client.end();
+/** Milliseconds from SIGKILL of a client that waits in stat(2) until it can be reaped. */
+export async function killed(sandbox: Sandbox, binary: Binary, count: number): Promise<Figure> {
+  const mountpoint = sandbox.directory("mount");
+  const spfs = await Spfs.start(sandbox, binary, { socket: false });
+  await spfs.call("mount.create", { id: "w", mountpoint, mode: "stub" });
+  const clients = sandbox.start(victim("signalled"), ["stat", String(count), mountpoint]);
+  await clients.line();
+  await clients.ask("go");
+  await spfs.parked("w", count);
+  const times: number[] = [];
+  for (let n = 0; n < count; n++) {
+    times.push(Number((await clients.ask(`reap ${n} ${SIGKILL}`)).split(" ")[1]) / 1e6);
+  }
+  await spfs.quit();
   return figure(times);
 }

@@ -53,6 +53,8 @@ export interface DaemonOptions {
   readonly socket?: boolean;
   /** What follows the end of its stdin. */
   readonly onEof?: InitializeParams["onEof"];
+  /** A command to run it by, such as taskset(1). */
+  readonly prefix?: readonly string[];
   /** After how many milliseconds it is killed; two minutes by default. */
   readonly limitMs?: number;
 }
@@ -72,13 +74,13 @@ export class Spfs {
   #waiting: (() => void)[] = [];
 
   private constructor(sandbox: Sandbox, binary: Binary, options: DaemonOptions) {
-    const { socket = true, args = [], limitMs = 120_000 } = options;
+    const { socket = true, args = [], prefix = [], limitMs = 120_000 } = options;
     this.#binary = binary;
     const run = sandbox.directory("run", 0o700);
     this.socket = `${run}/control.sock`;
-    const [command, ...first] = binary.command;
+    const [command, ...first] = [...prefix, ...binary.command];
     this.child = sandbox.start(
-      command,
+      command!,
       [...first, "serve", ...(socket ? ["--socket", this.socket] : []), ...args],
       { limitMs, env: { SPFS_RUNTIME_DIR: run, SPFS_SOCKET: "" } },
     );
