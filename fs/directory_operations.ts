@@ -13,7 +13,7 @@ import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, SEEK_SET } from "../ffi/sys/constants.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, directoryStream, type Handle } from "./handles.ts";
-import { ATTRIBUTE_MASK } from "./nodes.ts";
+import { ATTRIBUTE_MASK, type Node } from "./nodes.ts";
 import type { Entry, ResumedListing } from "./resumed_listing.ts";
 
 /** Operations on directories over a mount's backing. */
@@ -56,6 +56,15 @@ export function directoryOperations(context: Context): Operations {
     return length;
   };
 
+  // The entries of the answer under way: each counts as a lookup, if the kernel gets the answer.
+  let learnt: Node[] = [];
+
+  const deliver = (request: Request, length: number): void => {
+    const entries = learnt;
+    learnt = [];
+    if (answers.data(request, length) < 0) { for (const node of entries) nodes.forget(node.nodeid, 1); }
+  };
+
   const read = (request: Request, plus: boolean) => {
     const { get } = kernel.fuse_read_in;
     const handle = context.handle(get.fh(request.view, ARGS));
@@ -84,7 +93,7 @@ export function directoryOperations(context: Context): Operations {
         handle.stream!.pending = reader.next();
       }
     }
-    answers.data(request, used);
+    deliver(request, used);
   };
 
   const resume = (
@@ -102,7 +111,7 @@ export function directoryOperations(context: Context): Operations {
       if (length === 0) break;
       used += length;
     }
-    answers.data(request, used);
+    deliver(request, used);
   };
 
   /** Writes one record of the answer at `at`; returns its length, or 0 when it does not fit below `size`. */
@@ -129,7 +138,9 @@ export function directoryOperations(context: Context): Operations {
       const name = buffer.subarray(record.nameStart, record.nameEnd + 1); // the kernel's records are NUL-terminated
       // An entry that cannot be looked up stays without one: the kernel asks for it when it needs it.
       if (statx(handle.fd, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, attributes) >= 0) {
-        answers.entryAt(at, nodes.learn(handle.node, name, attributes), attributes);
+        const node = nodes.learn(handle.node, name, attributes);
+        learnt.push(node);
+        answers.entryAt(at, node, attributes);
       }
     }
     return length;
