@@ -7,22 +7,14 @@
  */
 
 import { Errno, SysError } from "../ffi/errno.ts";
-import {
-  AT_FDCWD,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
-  MNT_DETACH,
-  O_CLOEXEC,
-  O_NOFOLLOW,
-  O_PATH,
-  O_WRONLY,
-} from "../ffi/sys/constants.ts";
+import { AT_FDCWD, MNT_DETACH, O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
-import { openat, procFdPath, write } from "../ffi/sys/file.ts";
+import { openat, procFdPath } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
-import { fsconfigCreate, fsmount, fsopen, umount2 } from "../ffi/sys/mount.ts";
+import { umount2 } from "../ffi/sys/mount.ts";
 import { type MountinfoEntry, readMountinfo } from "../ffi/sys/mountinfo.ts";
 import { mountIdOf } from "./detached_mount.ts";
+import { FuseConnection } from "./fuse_connection.ts";
 
 /** What became of a mount that was to be taken away. */
 export interface Unmounted {
@@ -35,39 +27,18 @@ export interface Unmounted {
 }
 
 /**
- * Aborts a FUSE connection: every process that waits for its server gets ECONNABORTED, from then on ENOTCONN.
- *
- * @param minor the minor device number of the mount
- * @returns false when there is no such connection (any more)
- * @throws {SysError} EPERM, EACCES: not ours and no CAP_SYS_ADMIN; ENODEV: no fusectl in the kernel
- */
-export function abortConnection(minor: number): boolean {
-  using control = openControl();
-  const opened = openat(control.raw, cstr(`${minor}/abort`), O_WRONLY | O_CLOEXEC);
-  if (opened === -Errno.ENOENT) return false;
-  using abort = Fd.own(check(opened, "openat", `/sys/fs/fuse/connections/${minor}/abort`));
-  check(write(abort.raw, new Uint8Array([0x31])), "write");
-  return true;
-}
-
-/** The root of fusectl, mounted nowhere, so that it does not matter whether the machine has it at /sys/fs/fuse/connections. */
-function openControl(): Fd {
-  using context = Fd.own(check(fsopen(cstr("fusectl"), FSOPEN_CLOEXEC), "fsopen", "fusectl"));
-  check(fsconfigCreate(context.raw), "fsconfig", "fusectl");
-  return Fd.own(check(fsmount(context.raw, FSMOUNT_CLOEXEC, 0), "fsmount", "fusectl"));
-}
-
-/**
  * Aborts the connection of a mount that mountinfo told of, and no other: device numbers are given away again as soon as a superblock is
  * gone, so the mount is held while its connection is named. False when it is not there any more, or cannot be reached by its path.
  *
- * @throws {SysError} as {@linkcode abortConnection}
+ * @throws {SysError} as {@linkcode FuseConnection.open}
  */
 export function abortConnectionOf(entry: MountinfoEntry): boolean {
   const opened = openat(AT_FDCWD, cstr(entry.mountpoint), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (opened < 0) return false;
   using held = Fd.own(opened);
-  return mountIdOf(held.raw) === BigInt(entry.id) && abortConnection(entry.minor);
+  if (mountIdOf(held.raw) !== BigInt(entry.id)) return false;
+  using connection = FuseConnection.open(entry.minor);
+  return connection?.abort() ?? false;
 }
 
 /**
@@ -78,13 +49,10 @@ export function abortConnectionOf(entry: MountinfoEntry): boolean {
  * @param source the owner tag: what else has these numbers by now is left alone
  */
 export function forceUnmount(major: number, minor: number, source: string): Unmounted[] {
-  const sameDevice = readMountinfo().filter((entry) => entry.major === major && entry.minor === minor);
   const isOurs = (entry: MountinfoEntry) =>
     entry.major === major && entry.minor === minor && entry.fstype === "fuse.spfs" &&
     pathText(entry.source) === source;
-  // Detached by a replacement, it is in no mountinfo, and its numbers are taken for as long as somebody uses it.
-  if (sameDevice.length === 0) abortConnection(minor);
-  else sameDevice.filter(isOurs).some(abortConnectionOf);
+  readMountinfo().filter(isOurs).some(abortConnectionOf);
   return unmountAll(isOurs);
 }
 

@@ -6,6 +6,7 @@
 
 import type { MountMode, MountStatus, Params, ParkedRequest, ReplaceStatus } from "../control/protocol.ts";
 import type { DelayedMount } from "./delayed_mount.ts";
+import { FuseConnection } from "./fuse_connection.ts";
 import type { MountHandle } from "./mount_handle.ts";
 import { within } from "./time_limit.ts";
 import type { CreateResult, GoneEvent, InspectResult } from "./worker_messages.ts";
@@ -31,6 +32,8 @@ export class ManagedMount {
   readonly handle: MountHandle;
   /** What the kernel calls it. `mountId` changes when the stub had to be put back by a copy. */
   identity: CreateResult;
+  /** Its connection in fusectl; undefined where that cannot be had. */
+  readonly connection: FuseConnection | undefined;
   /** Its mode. */
   mode: MountMode;
   /** When it came into that mode, in milliseconds after the daemon's start. */
@@ -59,6 +62,7 @@ export class ManagedMount {
     this.path = path;
     this.handle = handle;
     this.identity = identity;
+    this.connection = openConnection(identity.minor);
     this.mode = params.mode;
     this.gone = gone;
   }
@@ -100,6 +104,14 @@ export class ManagedMount {
       ...(this.replacement !== undefined && { replace: replaceStatus(this.replacement) }),
       served: { count: known?.served ?? 0 },
     };
+  }
+}
+
+function openConnection(minor: number): FuseConnection | undefined {
+  try {
+    return FuseConnection.open(minor);
+  } catch {
+    return undefined;
   }
 }
 

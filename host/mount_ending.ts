@@ -37,7 +37,7 @@ export async function endMount(mount: ManagedMount, errno: number, context: Daem
     context.log.write("warn", `ending it: ${error.message}`, { mount: mount.id });
     return undefined;
   });
-  await removeRest(mount, answered !== undefined, context);
+  await removeRest(mount, context);
   // A worker that is on its way out is let out; one that hangs in a system call has lost its connection by now.
   if (answered === undefined) await within(lastWordsMs, mount.gone.promise);
   mount.handle.end("it was aborted");
@@ -62,19 +62,20 @@ export async function mountEnded(
     (gone.reason === "aborted" ? "its FUSE connection was aborted" : "serving it failed");
   const message = `mount ${mount.id}: ${lost ?? "it was unmounted"}`;
   await mount.replacement?.delayed.cancel(new ControlError("mount_lost", message, { mount: mount.id }));
-  await removeRest(mount, lost === undefined, context);
+  if (lost !== undefined) await removeRest(mount, context);
   mount.handle.end(lost ?? "it was unmounted");
   return lost;
 }
 
-/** Takes away by force what is left of a mount; after an orderly end, only if there is something. */
-async function removeRest(mount: ManagedMount, orderly: boolean, context: DaemonContext): Promise<void> {
-  const { mountId, major, minor } = mount.identity;
-  const sameDevice = readMountinfo().filter((entry) => entry.major === major && entry.minor === minor);
-  const left = sameDevice.some((entry) => BigInt(entry.id) === mountId);
-  // Off its mountpoint it may still have users, who must not wait for ever. But when a mount can be seen that has its device number and
-  // is another one, then the number is in use again, and its connection with it.
-  if (left || (!orderly && sameDevice.length === 0)) await forceUnmount(mount.id, major, minor, context);
+/** Takes away by force what is left of a mount: off its mountpoint it may still have users, who must not wait for ever. */
+async function removeRest(mount: ManagedMount, context: DaemonContext): Promise<void> {
+  const { major, minor } = mount.identity;
+  try {
+    if (mount.connection?.abort() === false) return;
+  } catch (error) {
+    context.log.write("error", `aborting its connection: ${(error as Error).message}`, { mount: mount.id });
+  }
+  await forceUnmount(mount.id, major, minor, context);
 }
 
 async function forceUnmount(id: string, major: number, minor: number, context: DaemonContext): Promise<void> {

@@ -182,7 +182,6 @@ export class Supervisor {
     const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
     try {
       return await handle.call("create", {
-        id,
         mountpoint: path,
         mode,
         source: this.#context.ownerTag,
@@ -338,6 +337,7 @@ export class Supervisor {
   }
 
   #forget(mount: ManagedMount): void {
+    mount.connection?.[Symbol.dispose]();
     this.#mounts.delete(mount.id);
     this.#hooks.idle();
   }
