@@ -43,8 +43,6 @@ export interface CheckResult {
 /** Mounts the stub. Fails with nothing left mounted; the worker is of no further use then. */
 export interface CreateRequest {
   readonly type: "create";
-  /** The mount's name, for logs. */
-  readonly id: string;
   /** Where to mount: an absolute path without symlinks, without a NUL. */
   readonly mountpoint: Uint8Array;
   /** The mode to begin in. */

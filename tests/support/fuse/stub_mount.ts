@@ -28,10 +28,12 @@ export class WorkerFailure extends Error {
 }
 
 /** What a mount is made with, all of it optional. */
-export type StubMountOptions = Partial<Pick<CreateRequest, "mode" | "root" | "size" | "attrTimeoutMs">> & {
-  /** Capabilities that the process that serves does without, such as "-dac_override": setpriv(1) `--bounding-set`. */
-  readonly without?: string;
-};
+export type StubMountOptions =
+  & Partial<Pick<CreateRequest, "mode" | "root" | "size" | "attrTimeoutMs" | "interrupts">>
+  & {
+    /** Capabilities that the process that serves does without, such as "-dac_override": setpriv(1) `--bounding-set`. */
+    readonly without?: string;
+  };
 
 const TIMEOUT_MS = 20_000;
 const encoder = new TextEncoder();
@@ -114,7 +116,6 @@ export class StubMount implements AsyncDisposable {
       await within(mount.#loaded.promise, "loading the worker");
       mount.identity = await mount.call("create", {
         type: "create",
-        id: "test",
         mountpoint: bytes(mount.mountpoint),
         mode: "restore",
         source: "spfs:test",
