@@ -265,12 +265,6 @@ export const libfuseSymbols = {
     result: "i32",
     nonblocking: true,
   },
-  notify_inval_entry: {
-    name: "fuse_lowlevel_notify_inval_entry",
-    parameters: ["pointer", "u64", "buffer", "usize"],
-    result: "i32",
-    nonblocking: true,
-  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Their prototypes in C, and the version that they came with. */
@@ -300,9 +294,5 @@ export const libfusePrototypes: Readonly<
   notify_inval_inode: {
     since: "3.0",
     prototype: "int (struct fuse_session *, fuse_ino_t, off_t, off_t)",
-  },
-  notify_inval_entry: {
-    since: "3.0",
-    prototype: "int (struct fuse_session *, fuse_ino_t, const char *, size_t)",
   },
 };

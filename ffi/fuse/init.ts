@@ -21,10 +21,6 @@ export interface WantedInit {
   readonly flags?: number;
   /** Of `fuse_init_out.flags2`: bits 32 and up of the kernel's flags, shifted down. */
   readonly flags2?: number;
-  /** Flags to take out again although libfuse asked for them. */
-  readonly without?: number;
-  /** Depth of stacked file systems that passthrough may reach; 0 for no passthrough. */
-  readonly maxStackDepth?: number;
   /**
    * How many requests that nobody waits for directly (reading ahead, also of a page fault, and writing back) the kernel has out at a time,
    * 65 535 at most; 12 by its own choice. Those that wait for an answer count.
@@ -102,13 +98,12 @@ export function negotiateInit(
 
 function amend(answer: DataView, offered: number, offered2: number, wanted: WantedInit): NegotiatedInit {
   const extra = (wanted.flags ?? 0) | kernel.FUSE_PARALLEL_DIROPS | kernel.FUSE_ABORT_ERROR;
-  let flags = ((answer.getUint32(28, true) & ~(wanted.without ?? 0)) | (extra & offered)) >>> 0;
+  let flags = (answer.getUint32(28, true) | (extra & offered)) >>> 0;
   let flags2 = 0;
   if (offered & kernel.FUSE_INIT_EXT) {
     flags = (flags | kernel.FUSE_INIT_EXT) >>> 0;
     flags2 = (answer.getUint32(48, true) | ((wanted.flags2 ?? 0) & offered2)) >>> 0;
     answer.setUint32(48, flags2, true);
-    if (wanted.maxStackDepth !== undefined) answer.setUint32(52, wanted.maxStackDepth, true);
   }
   if (wanted.maxBackground !== undefined) {
     answer.setUint16(32, wanted.maxBackground, true);

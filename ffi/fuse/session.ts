@@ -60,7 +60,7 @@ const DRAIN_MS = 5;
 /**
  * One mounted file system being served. Belongs to the thread that made it: every method is called there, and handlers run there.
  *
- * Tear-down order on dispose: answer what is outstanding with EIO, destroy the session (closes the device), close the callbacks.
+ * Tear-down order on dispose: answer what is outstanding with EIO or what `stop` said, destroy the session (closes the device), close the callbacks.
  */
 export class Session implements Disposable {
   readonly #library: FuseLibrary;
@@ -83,6 +83,7 @@ export class Session implements Disposable {
   #wake = -1;
   #poll: PollSet | undefined;
   #stopping = false;
+  #lastErrno: number = Errno.EIO;
   #serving = false;
   #disposed = false;
   #served = 0;
@@ -164,6 +165,7 @@ export class Session implements Disposable {
         if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
         if (this.#poll!.revents(1) !== 0) read(this.#wake, new Uint8Array(8), 8);
       }
+      this.#drain();
       return "stopped";
     } finally {
       this.#ended = true;
@@ -172,11 +174,14 @@ export class Session implements Disposable {
   }
 
   /**
-   * Makes {@linkcode Session.serve} return "stopped". The mount stays. Requests that an invalidation under way waits for are answered
-   * EIO until it has come back.
+   * Makes {@linkcode Session.serve} return "stopped". The mount stays. From now on no handler is called: requests that the kernel has
+   * queued, and those that come until an invalidation under way has come back, are answered with an errno.
+   *
+   * @param errno what they, and later requests that are still outstanding on dispose, are answered with.
    */
-  stop(): void {
+  stop(errno: number = Errno.EIO): void {
     this.#stopping = true;
+    this.#lastErrno = errno;
     this.#wakeUp();
   }
 
@@ -196,14 +201,6 @@ export class Session implements Disposable {
     );
   }
 
-  /** Drops a name from the kernel's cache; on a pool thread, because it takes the parent's lock. Returns 0 or -errno (-ENOENT: not cached). */
-  invalidateEntry(parent: bigint, name: Uint8Array): Promise<number> {
-    const length = BigInt(name.length);
-    return this.#notify(() =>
-      this.#library.symbols.notify_inval_entry(this.#session, parent, name as Uint8Array<ArrayBuffer>, length)
-    );
-  }
-
   async #notify(call: () => Promise<number>): Promise<number> {
     if (this.#ended) return -Errno.ENODEV;
     const underWay = call();
@@ -216,14 +213,14 @@ export class Session implements Disposable {
     }
   }
 
-  /** Answers what is outstanding with EIO, destroys the session and closes its device. Never unmounts: that is the mount's owner's. */
+  /** Answers what is outstanding with EIO, or what `stop` said, destroys the session and closes its device. Never unmounts: that is the mount's owner's. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     if (this.#notifying.size > 0) throw new TypeError("session disposed while a notification is under way");
     this.#disposed = true;
     for (const request of [...this.#outstanding.values()]) {
       this.#hooks.fault?.(request, new Error("the session ended before the request was answered"));
-      request.replyError(Errno.EIO);
+      request.replyError(this.#lastErrno);
     }
     this.#library.symbols.fuse_session_destroy(this.#session); // closes the device
     for (const callback of this.#callbacks) callback.close();
@@ -321,7 +318,7 @@ export class Session implements Disposable {
   #run(request: Request): void {
     let error: unknown;
     try {
-      if (this.#stopping) throw new SysError("serve", Errno.EIO);
+      if (this.#stopping) return refuse(request, this.#lastErrno);
       this.#handlers.get(request.opcode)!(request);
       if (request.state !== "current") return;
       error = new Error("the handler neither answered nor detached the request");
@@ -329,14 +326,11 @@ export class Session implements Disposable {
       error = caught;
     }
     if (error instanceof SysError) {
-      if (request.state !== "answered") request.replyError(error.errno);
+      if (request.state !== "answered") refuse(request, error.errno);
       return;
     }
     this.#hooks.fault?.(request, error);
-    if (request.state === "answered") return;
-    if (request.opcode === kernel.FUSE_FORGET || request.opcode === kernel.FUSE_BATCH_FORGET) {
-      request.replyNone();
-    } else request.replyError(Errno.EIO);
+    if (request.state !== "answered") refuse(request, Errno.EIO);
   }
 
   /**
@@ -354,4 +348,11 @@ export class Session implements Disposable {
       if (request.state !== "answered") request.replyError(Errno.EINTR);
     }
   }
+}
+
+/** Answers with an errno; what takes no answer is let go. */
+function refuse(request: Request, errno: number): void {
+  if (request.opcode === kernel.FUSE_FORGET || request.opcode === kernel.FUSE_BATCH_FORGET) {
+    request.replyNone();
+  } else request.replyError(errno);
 }

@@ -69,6 +69,14 @@ function attempt(action: () => void): string {
   }
 }
 
+function isThere(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** What is done for a LOOKUP of these names. */
 const behaviours: Record<string, (request: Request) => void> = {
   file: (request) => void entry(request),
@@ -162,15 +170,17 @@ tell("mounted", {
   mountId: String(identity.mountId),
   minor: identity.minor,
   flags: session.init.flags,
-  invalidated: [
-    await session.invalidateInode(77n, 0n, 0n),
-    await session.invalidateEntry(77n, cstr("x").subarray(0, 1)),
-  ],
+  invalidated: await session.invalidateInode(77n, 0n, 0n),
 });
 const served = session.serve();
 const commands: Record<string, () => unknown> = {
   answer: () => kept.splice(0).forEach(entry),
   stop: () => session.stop(),
+  "busy-then-stop": () => {
+    tell("busy");
+    while (!isThere(`${mountpoint}.go`));
+    session.stop(Errno.ENOLINK);
+  },
   again: () => session.serve().then(() => "served", (error: Error) => tell("again", { name: error.name })),
 };
 (async () => {
