@@ -19,7 +19,6 @@ import {
   AT_SYMLINK_NOFOLLOW,
   CLONE_FS,
   MNT_DETACH,
-  STATX_MNT_ID,
   UMOUNT_NOFOLLOW,
 } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
@@ -74,10 +73,8 @@ class Mount {
     umask(0); // files get the mode that the caller's umask has left of it, not what is left of that by ours
     using undo = new DisposableStack();
     const library = openLibrary();
-    const placeholder = createPlaceholder({
-      ...request.root,
-      ...(request.size !== undefined && { size: request.size }),
-    });
+    const size = request.size === undefined ? {} : { size: request.size };
+    const placeholder = undo.use(createPlaceholder({ ...request.root, ...size }));
     const timeout = BigInt(Math.round(request.attrTimeoutMs * 1e6));
     this.#filesystem = undo.use(
       new StubFilesystem(placeholder, {
@@ -196,7 +193,7 @@ class Mount {
     try {
       if (this.#attached) this.#unmount();
     } finally {
-      this.#session.stop();
+      this.#session.stop(errno);
     }
     return { answered };
   }
@@ -210,15 +207,11 @@ class Mount {
   #unmount(): void {
     const target = cstr(this.#request.mountpoint);
     const top = new StatxBuffer();
-    check(
-      statx(AT_FDCWD, target, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, top),
-      "statx",
-      target,
-    );
-    if (top.mntId !== this.#identity.mountId) {
-      const text = `${
-        pathText(target)
-      }: another mount lies there; the stub mount ${this.#identity.mountId} stays`;
+    check(statx(AT_FDCWD, target, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW, 0, top), "statx", target);
+    // Not the mount's id: a replacement that was rolled back may have put the stub back as a copy.
+    const { major, minor } = this.#identity;
+    if (top.devMajor !== major || top.devMinor !== minor) {
+      const text = `${pathText(target)}: another mount lies there; the stub mount ${major}:${minor} stays`;
       return post({ event: "log", level: "error", text });
     }
     check(umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", target);
