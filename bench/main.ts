@@ -17,10 +17,15 @@ const rounds = quick ? 3 : 10;
 const binaries = [compiled, denoRun].filter(isThere);
 const product = binaries[0]!;
 
-/** Measures in a sandbox of its own, and says what was measured. */
-async function measure<T>(what: string, measurement: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+/** Measures in a sandbox of its own. */
+async function inSandbox<T>(measurement: (sandbox: Sandbox) => Promise<T>): Promise<T> {
   await using sandbox = new Sandbox("spfs-bench-");
-  const result = await measurement(sandbox);
+  return await measurement(sandbox);
+}
+
+/** Measures, and says what was measured. */
+async function measure<T>(what: string, measurement: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  const result = await inSandbox(measurement);
   console.error(`  ${what}: ${JSON.stringify(result)}`);
   return result;
 }
@@ -71,17 +76,9 @@ const sections: Record<string, () => Promise<unknown>> = {
   operations: async () => {
     const results = [];
     for (const cacheSeconds of [0, 1]) {
-      results.push(
-        await measure(
-          `operations, names and attributes kept for ${cacheSeconds} s`,
-          (sandbox) =>
-            operations(sandbox, product, {
-              cacheSeconds,
-              rounds: quick ? 5 : 15,
-              milliseconds: quick ? 60 : 150,
-            }),
-        ),
-      );
+      console.error(`  the kernel keeps names and attributes for ${cacheSeconds} s`);
+      const comparison = { cacheSeconds, rounds: quick ? 5 : 15, milliseconds: quick ? 60 : 150 };
+      results.push(await inSandbox((sandbox) => operations(sandbox, product, comparison)));
     }
     return { program: product.name, results };
   },

@@ -119,7 +119,7 @@ function summary(times: Record<Contestant, Record<string, number[]>>) {
       ofNative: ratio("native"),
     };
     console.error(
-      `  ${operation}: ${
+      `    ${operation}: ${
         CONTESTANTS.map((name) => `${name} ${figures[operation]![name].median} us`).join(", ")
       }; spfs takes ${figures[operation]!.ofPassthroughLl} x passthrough_ll`,
     );
