@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { statfs as statfsOf, StatfsBuffer } from "../ffi/sys/dir.ts";
@@ -20,6 +21,7 @@ import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, O_CLOEXEC, O_WRONLY, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
+import type { Handle } from "./handles.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
 
 const {
@@ -39,16 +41,15 @@ const KEEP = 0xffff_ffff;
 
 /** Operations on attributes over a mount's backing. `seen` is told each time the root's attributes were read. */
 export function attributeOperations(context: Context, seen: (root: StatxBuffer) => void): Operations {
-  const { nodes, handles, answers, attributes } = context;
+  const { nodes, answers, attributes } = context;
 
   /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
-  const inspect = (node: Node, fh: bigint | undefined): number => {
-    const handle = fh === undefined ? undefined : handles.get(fh);
-    const result = handle !== undefined && handle.fd >= 0
-      ? statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes)
-      : nodes.attributes(node, attributes);
+  const inspect = (node: Node, handle: Handle | undefined): number => {
+    const result = handle === undefined
+      ? nodes.attributes(node, attributes)
+      : statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     if (result >= 0 && node.nodeid === ROOT) seen(attributes);
-    return result;
+    return result === -Errno.ENOENT ? -Errno.ESTALE : result;
   };
 
   const answer = (request: Request, result: number) => {
@@ -59,23 +60,24 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const getattr = (request: Request) => {
     const { get } = kernel.fuse_getattr_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
-    answer(request, inspect(context.node(request), byHandle ? get.fh(request.view, ARGS) : undefined));
+    const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
+    answer(request, inspect(context.node(request), handle));
   };
 
   const setattr = (request: Request) => {
     const { get } = kernel.fuse_setattr_in;
     const valid = get.valid(request.view, ARGS);
     const node = context.node(request);
-    const fh = valid & FATTR_FH ? get.fh(request.view, ARGS) : undefined;
+    const handle = valid & FATTR_FH ? context.handle(get.fh(request.view, ARGS)) : undefined;
     const path = context.fd(node);
     context.actAs(request);
-    const result = apply(request, valid, path, fh);
+    const result = apply(request, valid, path, handle);
     if (result < 0) return void request.replyError(-result);
-    answer(request, inspect(node, fh));
+    answer(request, inspect(node, handle));
   };
 
   /** Carries out what `valid` names, in the order in which the kernel would; stops at the first failure. */
-  const apply = (request: Request, valid: number, path: number, fh: bigint | undefined): number => {
+  const apply = (request: Request, valid: number, path: number, handle: Handle | undefined): number => {
     const { get } = kernel.fuse_setattr_in;
     const { view } = request;
     if (valid & (FATTR_UID | FATTR_GID)) {
@@ -86,10 +88,7 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     }
     if (valid & FATTR_SIZE) {
       const size = get.size(view, ARGS);
-      const handle = fh === undefined ? undefined : handles.get(fh);
-      const result = handle !== undefined && handle.fd >= 0
-        ? ftruncate(handle.fd, size)
-        : truncate(path, size);
+      const result = handle === undefined ? truncate(path, size) : ftruncate(handle.fd, size);
       if (result < 0) return result;
     }
     if (valid & FATTR_MODE) {
@@ -120,7 +119,8 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const extended = (request: Request) => {
     const { get } = kernel.fuse_statx_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
-    const result = inspect(context.node(request), byHandle ? get.fh(request.view, ARGS) : undefined);
+    const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
+    const result = inspect(context.node(request), handle);
     if (result < 0) request.replyError(-result);
     else answers.extended(request, attributes);
   };

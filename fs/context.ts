@@ -48,10 +48,15 @@ export class Context {
     return node;
   }
 
-  /** An O_PATH descriptor of a node, reached as root where the caller may not: act as the caller anew after it. @throws {SysError} ENOENT, ESTALE, EMFILE and what the backing says. */
+  /**
+   * An O_PATH descriptor of a node, reached as root where the caller may not: act as the caller anew after it.
+   *
+   * @throws {SysError} ESTALE when it is not there any more, upon which the kernel looks its name up again; EMFILE and what the backing
+   * says.
+   */
   fd(node: Node): number {
     const fd = this.nodes.fd(node);
-    if (fd < 0) throw new SysError("openat", -fd);
+    if (fd < 0) throw new SysError("openat", fd === -Errno.ENOENT ? Errno.ESTALE : -fd);
     return fd;
   }
 
