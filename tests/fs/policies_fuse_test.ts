@@ -22,8 +22,8 @@ fuseTest(
     assertEquals(await waiting, "ESTALE");
     assertEquals(await agent.text("pread", here, 10, 0), "here");
     assertEquals(await agent.errno("pread", missing, 10, 0), "ESTALE");
-  assertEquals(await agent.errno("ftruncate", missing, 0), "ESTALE");
-  assertEquals(await agent.errno("fstat", missing), "ESTALE");
+    assertEquals(await agent.errno("ftruncate", missing, 0), "ESTALE");
+    assertEquals(await agent.errno("fstat", missing), "ESTALE");
     assertEquals(await agent.errno("pwrite", missing, data("x"), 0), "ESTALE");
     assertEquals(await agent.errno("peek", address, 1), "SIGBUS");
     assertEquals(await agent.errno("getdents", gone, 1000), "ESTALE");
