@@ -18,7 +18,7 @@ fuseTest("others: a file that was replaced is opened anew, although its name is 
   const agent = await proxied(mount, "echo old > f; echo old > g; echo old > h");
   for (const name of "fgh") await agent.stat("stat", mount.path(name));
   const held = await agent.number("open", mount.path("h"), O_RDONLY);
-  await mount.shell("cd $R; echo new > .n; mv .n f; rm g; echo new > g; rm h; mkdir h");
+  await mount.shell("cd $R; echo new > .n; mv .n f; rm g; echo new > g; echo new > .h; mv .h h");
   for (const name of "fg") {
     const fd = await agent.number("open", mount.path(name), O_RDONLY);
     assertEquals(await agent.text("read", fd, 10), "new\n", name);
