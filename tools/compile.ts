@@ -11,6 +11,7 @@ import { capture, type CommandResult } from "./command.ts";
 import { sha256OfFolder } from "./digest.ts";
 import { OLDER_VERSION, olderDeno, olderDenoEnvironment } from "./older_deno.ts";
 import { runtimeBase } from "./runtime_base.ts";
+import { NURSERY } from "./runtime_flags.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 
@@ -19,11 +20,6 @@ export const productPath: string = join(root, "dist/spfs");
 
 /** How a program came to be compiled. */
 export type Way = "unchanged" | "by this Deno" | "with the base from a package registry";
-
-/**
- * A nursery of 1 MiB for each thread's heap instead of 16: requests that wait outlive it in any case, and what it grows to stays resident.
- */
-const NURSERY = "--v8-flags=--max-semi-space-size=1";
 
 /**
  * No cache of compiled code: Deno would keep it under a fixed name in the folder of temporary files, which everybody may write, and a

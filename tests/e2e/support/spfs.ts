@@ -16,6 +16,7 @@ import type {
 import { type Child, type Ended, run } from "./child.ts";
 import { within } from "./proc.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { NURSERY } from "../../../tools/runtime_flags.ts";
 
 /** A way to run spfs. */
 export interface Binary {
@@ -30,7 +31,15 @@ const root = new URL("../../../", import.meta.url).pathname;
 /** The sources, run by the Deno that runs the tests. */
 export const denoRun: Binary = {
   name: "deno run",
-  command: [Deno.execPath(), "run", "--no-check", "-A", `--config=${root}deno.json`, `${root}main.ts`],
+  command: [
+    Deno.execPath(),
+    "run",
+    "--no-check",
+    "-A",
+    NURSERY,
+    `--config=${root}deno.json`,
+    `${root}main.ts`,
+  ],
 };
 
 /** The executable that `deno task compile` makes. */
