@@ -24,6 +24,7 @@ import {
 import { fileEntry } from "./entries.ts";
 import { errorKinds } from "./errors.ts";
 import { eventNames } from "./events.ts";
+import { lazily } from "./lazily.ts";
 import { limits } from "./limits.ts";
 
 /** What a mount does with requests: serve the placeholder, park everything, or pass on to the real file system. */
@@ -49,197 +50,214 @@ const device = z.string().check(z.regex(/^\d+:\d+$/));
 const positiveMilliseconds = z.number().check(z.minimum(1), z.maximum(86_400_000));
 
 /** How attempts to mount the real file system are repeated: exponentially, from initialMs to maxMs, until deadlineMs. */
-export const retryPolicy = z.strictObject({
-  initialMs: z._default(positiveMilliseconds, 100),
-  maxMs: z._default(positiveMilliseconds, 10_000),
-  factor: z._default(z.number().check(z.minimum(1), z.maximum(100)), 2),
-  deadlineMs: z.optional(milliseconds),
-  errnos: z.optional(z.array(errnoName)),
-}).check(z.refine((retry) => retry.initialMs <= retry.maxMs, {
-  path: ["initialMs"],
-  error: "is more than maxMs",
-}));
+const retryPolicy = () =>
+  z.strictObject({
+    initialMs: z._default(positiveMilliseconds, 100),
+    maxMs: z._default(positiveMilliseconds, 10_000),
+    factor: z._default(z.number().check(z.minimum(1), z.maximum(100)), 2),
+    deadlineMs: z.optional(milliseconds),
+    errnos: z.optional(z.array(errnoName)),
+  }).check(z.refine((retry) => retry.initialMs <= retry.maxMs, {
+    path: ["initialMs"],
+    error: "is more than maxMs",
+  }));
 
-const selectorWait = z.strictObject({ mount: mountSelector, wait: z._default(z.boolean(), false) });
-const replaceResults = z.object({
-  mounts: z.array(z.object({ id: mountId, state: replaceState, attempts: count })),
+const resume = lazily({
+  params: () => z.strictObject({ mount: mountSelector, wait: z._default(z.boolean(), false) }),
+  result: () =>
+    z.object({ mounts: z.array(z.object({ id: mountId, state: replaceState, attempts: count })) }),
 });
 
-const initialize = {
-  params: z.strictObject({
-    client: z.strictObject({
-      name: z.string().check(z.maxLength(128)),
-      version: z.optional(z.string().check(z.maxLength(128))),
+const initialize = lazily({
+  params: () =>
+    z.strictObject({
+      client: z.strictObject({
+        name: z.string().check(z.maxLength(128)),
+        version: z.optional(z.string().check(z.maxLength(128))),
+      }),
+      protocol: z.strictObject({ major: count, minor: z.optional(count) }),
+      onEof: z.optional(z.enum(["linger", "abort"])),
+      events: z._default(z.union([z.literal("all"), z.array(z.enum(eventNames))]), []),
     }),
-    protocol: z.strictObject({ major: count, minor: z.optional(count) }),
-    onEof: z.optional(z.enum(["linger", "abort"])),
-    events: z._default(z.union([z.literal("all"), z.array(z.enum(eventNames))]), []),
-  }),
-  result: z.object({ protocol: version, events: z.array(z.string()) }),
-};
+  result: () => z.object({ protocol: version, events: z.array(z.string()) }),
+});
 
-const mountCreate = {
-  params: z.strictObject({
-    id: mountId,
-    mountpoint: absolutePath,
-    mode: z._default(z.enum(["restore", "stub"]), "restore"),
-    root: z.prefault(
-      z.strictObject({
-        mode: z.prefault(mode, "0755"),
-        uid: z._default(id32, 0),
-        gid: z._default(id32, 0),
-      }),
-      {},
-    ),
-    size: z.optional(size),
-    attrTimeoutMs: z._default(milliseconds, 1000),
-    interrupts: z._default(z.enum(["any", "fatal"]), "any"),
-    options: z.prefault(
-      z.strictObject({
-        dev: z._default(z.boolean(), true),
-        suid: z._default(z.boolean(), true),
-        exec: z._default(z.boolean(), true),
-        readOnly: z._default(z.boolean(), false),
-      }),
-      {},
-    ),
-  }),
-  result: z.object({
+const mountCreate = lazily({
+  params: () =>
+    z.strictObject({
+      id: mountId,
+      mountpoint: absolutePath,
+      mode: z._default(z.enum(["restore", "stub"]), "restore"),
+      root: z.prefault(
+        z.strictObject({
+          mode: z.prefault(mode, "0755"),
+          uid: z._default(id32, 0),
+          gid: z._default(id32, 0),
+        }),
+        {},
+      ),
+      size: z.optional(size),
+      attrTimeoutMs: z._default(milliseconds, 1000),
+      interrupts: z._default(z.enum(["any", "fatal"]), "any"),
+      options: z.prefault(
+        z.strictObject({
+          dev: z._default(z.boolean(), true),
+          suid: z._default(z.boolean(), true),
+          exec: z._default(z.boolean(), true),
+          readOnly: z._default(z.boolean(), false),
+        }),
+        {},
+      ),
+    }),
+  result: () =>
+    z.object({
+      id: mountId,
+      mountpoint: reportedPath,
+      mode: mountMode,
+      mountId: uint64,
+      device,
+      createdNow: z.boolean(),
+    }),
+});
+
+const fileCreate = lazily({
+  params: () =>
+    z.strictObject({
+      mount: mountId,
+      entries: z.array(fileEntry()).check(z.maxLength(limits.maxEntriesPerCall)),
+      parents: z._default(z.boolean(), true),
+    }),
+  result: () => z.object({ created: count, existing: count }),
+});
+
+const mountSetMode = lazily({
+  params: () => z.strictObject({ mount: mountSelector, mode: mountMode }),
+  result: () =>
+    z.object({
+      mounts: z.array(z.object({ id: mountId, mode: mountMode, previous: mountMode, waited: count })),
+    }),
+});
+
+const mountReplace = lazily({
+  params: () =>
+    z.strictObject({
+      mount: mountId,
+      source: text,
+      type: z.string().check(
+        z.regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'expected a file system type or "bind"' }),
+      ),
+      flags: z._default(z.array(mountFlag), []),
+      options: z.optional(z.string().check(z.maxLength(65_536))),
+      hold: z._default(z.boolean(), false),
+      wait: z._default(z.boolean(), false),
+      retry: z.prefault(retryPolicy(), {}),
+      helper: z._default(z.enum(["auto", "never", "always"]), "auto"),
+      missing: z._default(z.enum(["refuse", "stale"]), "refuse"),
+    }),
+  result: () => z.object({ mount: mountId, state: z.enum(["held", "running", "done"]), attempts: count }),
+});
+
+const mountAbort = lazily({
+  params: () => z.strictObject({ mount: mountSelector, errno: z._default(errnoName, "EIO") }),
+  result: () => z.object({ mounts: z.array(z.object({ id: mountId, answered: count })) }),
+});
+
+const parkedRequest = () =>
+  z.object({
+    unique: uint64,
+    op: z.string(),
+    pid: count,
+    comm: z.string(),
+    nodeid: uint64,
+    path: reportedPath,
+    ageMs: milliseconds,
+    interrupted: z.boolean(),
+  });
+
+const replaceStatus = () =>
+  z.object({
+    state: replaceState,
+    source: reportedPath,
+    type: z.string(),
+    attempts: count,
+    lastError: z.optional(z.object({ errno: z.optional(errnoName), message: z.string() })),
+    nextRetryMs: z.optional(milliseconds),
+  });
+
+const mountStatus = () =>
+  z.object({
     id: mountId,
     mountpoint: reportedPath,
     mode: mountMode,
-    mountId: uint64,
     device,
-    createdNow: z.boolean(),
-  }),
-};
+    since: milliseconds,
+    parked: z.object({ count, oldestMs: milliseconds, byOp: z.record(z.string(), count) }),
+    requests: z.optional(z.array(parkedRequest())),
+    nodes: count,
+    handles: count,
+    replace: z.optional(replaceStatus()),
+    served: z.object({ count }),
+  });
 
-const fileCreate = {
-  params: z.strictObject({
-    mount: mountId,
-    entries: z.array(fileEntry).check(z.maxLength(limits.maxEntriesPerCall)),
-    parents: z._default(z.boolean(), true),
-  }),
-  result: z.object({ created: count, existing: count }),
-};
-
-const mountSetMode = {
-  params: z.strictObject({ mount: mountSelector, mode: mountMode }),
-  result: z.object({
-    mounts: z.array(z.object({ id: mountId, mode: mountMode, previous: mountMode, waited: count })),
-  }),
-};
-
-const mountReplace = {
-  params: z.strictObject({
-    mount: mountId,
-    source: text,
-    type: z.string().check(
-      z.regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'expected a file system type or "bind"' }),
-    ),
-    flags: z._default(z.array(mountFlag), []),
-    options: z.optional(z.string().check(z.maxLength(65_536))),
-    hold: z._default(z.boolean(), false),
-    wait: z._default(z.boolean(), false),
-    retry: z.prefault(retryPolicy, {}),
-    helper: z._default(z.enum(["auto", "never", "always"]), "auto"),
-    missing: z._default(z.enum(["refuse", "stale"]), "refuse"),
-  }),
-  result: z.object({ mount: mountId, state: z.enum(["held", "running", "done"]), attempts: count }),
-};
-
-const mountAbort = {
-  params: z.strictObject({ mount: mountSelector, errno: z._default(errnoName, "EIO") }),
-  result: z.object({ mounts: z.array(z.object({ id: mountId, answered: count })) }),
-};
-
-const parkedRequest = z.object({
-  unique: uint64,
-  op: z.string(),
-  pid: count,
-  comm: z.string(),
-  nodeid: uint64,
-  path: reportedPath,
-  ageMs: milliseconds,
-  interrupted: z.boolean(),
+const status = lazily({
+  params: () =>
+    z.strictObject({
+      mount: z.optional(mountId),
+      requests: z._default(count.check(z.maximum(100_000)), 0),
+    }),
+  result: () =>
+    z.object({
+      program: z.object({ name: z.string(), version: z.string() }),
+      pid: count,
+      uptimeMs: milliseconds,
+      memory: z.object({ rssBytes: count }),
+      mounts: z.array(mountStatus()),
+    }),
 });
-
-const replaceStatus = z.object({
-  state: replaceState,
-  source: reportedPath,
-  type: z.string(),
-  attempts: count,
-  lastError: z.optional(z.object({ errno: z.optional(errnoName), message: z.string() })),
-  nextRetryMs: z.optional(milliseconds),
-});
-
-const mountStatus = z.object({
-  id: mountId,
-  mountpoint: reportedPath,
-  mode: mountMode,
-  device,
-  since: milliseconds,
-  parked: z.object({ count, oldestMs: milliseconds, byOp: z.record(z.string(), count) }),
-  requests: z.optional(z.array(parkedRequest)),
-  nodes: count,
-  handles: count,
-  replace: z.optional(replaceStatus),
-  served: z.object({ count }),
-});
-
-const status = {
-  params: z.strictObject({
-    mount: z.optional(mountId),
-    requests: z._default(count.check(z.maximum(100_000)), 0),
-  }),
-  result: z.object({
-    program: z.object({ name: z.string(), version: z.string() }),
-    pid: count,
-    uptimeMs: milliseconds,
-    memory: z.object({ rssBytes: count }),
-    mounts: z.array(mountStatus),
-  }),
-};
 
 /** A request id: a string, or an integer that a double holds exactly. */
 export const requestId = z.union([z.string().check(z.maxLength(128)), z.int()], {
   error: "expected a string of at most 128 characters or an integer",
 });
 
-/** The parameters of `hello`. */
-export const hello = z.object({
-  protocol: version,
-  program: z.object({ name: z.string(), version: z.string() }),
-  capabilities: z.record(z.string(), z.union([z.boolean(), z.string(), z.number()])),
-  limits: z.object({ maxLineBytes: count, maxEntriesPerCall: count, maxInFlight: count }),
+/** What no method is about. */
+export const others = lazily({
+  /** The parameters of `hello`. */
+  hello: () =>
+    z.object({
+      protocol: version,
+      program: z.object({ name: z.string(), version: z.string() }),
+      capabilities: z.record(z.string(), z.union([z.boolean(), z.string(), z.number()])),
+      limits: z.object({ maxLineBytes: count, maxEntriesPerCall: count, maxInFlight: count }),
+    }),
+  /** The error of a response. */
+  errorObject: () =>
+    z.object({
+      code: z.int(),
+      message: z.string(),
+      data: z.object({
+        kind: z.enum(errorKinds),
+        errno: z.optional(errnoName),
+        syscall: z.optional(z.string()),
+        mount: z.optional(z.string()),
+        path: z.optional(reportedPath),
+        mode: z.optional(mountMode),
+        index: z.optional(count),
+        rolledBack: z.optional(z.boolean()),
+        detail: z.optional(z.string()),
+      }),
+    }),
 });
 
-/** The error of a response. */
-export const errorObject = z.object({
-  code: z.int(),
-  message: z.string(),
-  data: z.object({
-    kind: z.enum(errorKinds),
-    errno: z.optional(errnoName),
-    syscall: z.optional(z.string()),
-    mount: z.optional(z.string()),
-    path: z.optional(reportedPath),
-    mode: z.optional(mountMode),
-    index: z.optional(count),
-    rolledBack: z.optional(z.boolean()),
-    detail: z.optional(z.string()),
-  }),
+const cancel = lazily({
+  params: () => z.strictObject({ request: requestId }),
+  result: () => z.object({ cancelled: z.boolean() }),
 });
 
-const cancel = {
-  params: z.strictObject({ request: requestId }),
-  result: z.object({ cancelled: z.boolean() }),
-};
-
-const quit = {
-  params: z.strictObject({ force: z._default(z.boolean(), false), errno: z.optional(errnoName) }),
-  result: z.object({}),
-};
+const quit = lazily({
+  params: () => z.strictObject({ force: z._default(z.boolean(), false), errno: z.optional(errnoName) }),
+  result: () => z.object({}),
+});
 
 /** Every method's parameters and result. */
 export const methods = {
@@ -248,8 +266,8 @@ export const methods = {
   "file.create": fileCreate,
   "mount.setMode": mountSetMode,
   "mount.replace": mountReplace,
-  "mount.release": { params: selectorWait, result: replaceResults },
-  "mount.retry": { params: selectorWait, result: replaceResults },
+  "mount.release": resume,
+  "mount.retry": resume,
   "mount.abort": mountAbort,
   "status": status,
   "cancel": cancel,
@@ -266,16 +284,16 @@ export type Params<M extends MethodName> = z.output<(typeof methods)[M]["params"
 export type Result<M extends MethodName> = z.output<(typeof methods)[M]["result"]>;
 
 /** What `status` says about one mount. */
-export type MountStatus = z.output<typeof mountStatus>;
+export type MountStatus = z.output<ReturnType<typeof mountStatus>>;
 
 /** One parked request, as `status` lists it. */
-export type ParkedRequest = z.output<typeof parkedRequest>;
+export type ParkedRequest = z.output<ReturnType<typeof parkedRequest>>;
 
 /** What `status` says about a mount's replacement. */
-export type ReplaceStatus = z.output<typeof replaceStatus>;
+export type ReplaceStatus = z.output<ReturnType<typeof replaceStatus>>;
 
 /** How attempts to mount are repeated, with defaults filled in. */
-export type RetryPolicy = z.output<typeof retryPolicy>;
+export type RetryPolicy = z.output<ReturnType<typeof retryPolicy>>;
 
 /** A mount's mode. */
 export type MountMode = z.output<typeof mountMode>;

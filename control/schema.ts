@@ -8,7 +8,7 @@
 import * as z from "zod/mini";
 import { errorKinds } from "./errors.ts";
 import { events } from "./events.ts";
-import { errorObject, hello, methods, requestId } from "./protocol.ts";
+import { methods, others, requestId } from "./protocol.ts";
 import { protocolVersion } from "./version.ts";
 
 type Json = Record<string, unknown>;
@@ -25,8 +25,8 @@ const version = { const: "2.0" };
 /** The whole protocol: what a client's line may be, and as definitions all that comes back. */
 export function protocolSchema(): Json {
   const definitions: Json = {
-    hello: wireSchema(hello),
-    error: wireSchema(errorObject),
+    hello: wireSchema(others.hello),
+    error: wireSchema(others.errorObject),
     id: wireSchema(requestId),
   };
   const requests = Object.entries(methods).map(([method, { params, result }]) => {

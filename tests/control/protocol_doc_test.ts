@@ -4,7 +4,7 @@ import { EnvelopeFault, readRequest } from "../../control/envelope.ts";
 import { ControlError, errorKinds } from "../../control/errors.ts";
 import { eventNames, events } from "../../control/events.ts";
 import { parseLine } from "../../control/json_line.ts";
-import { errorObject, hello, type MethodName, methods } from "../../control/protocol.ts";
+import { type MethodName, methods, others } from "../../control/protocol.ts";
 import { decodeParams, isMethod } from "../../control/validation.ts";
 
 const text = await Deno.readTextFile(new URL("../../docs/protocol.md", import.meta.url));
@@ -51,13 +51,13 @@ for (const [at, exchange] of exchanges.entries()) {
       assert([...line].every((unit) => unit.charCodeAt(0) < 0x80), line);
       const message = JSON.parse(line.slice(3));
       assertEquals(message.jsonrpc, "2.0", line);
-      if (message.method === "hello") check(hello, message.params, line);
+      if (message.method === "hello") check(others.hello, message.params, line);
       else if ("method" in message) {
         const { seq, monotonicMs, ...params } = message.params;
         assert(Number.isSafeInteger(seq) && monotonicMs > 0, line);
         check(events[message.method as keyof typeof events], params, line);
       } else if ("error" in message) {
-        check(errorObject, message.error, line);
+        check(others.errorObject, message.error, line);
         const { kind, ...data } = message.error.data;
         assertEquals(new ControlError(kind, message.error.message, data).toWire(), message.error, line);
         const fault = faults.get(message.id);
