@@ -42,8 +42,8 @@ class RawDaemon {
     await this.line(JSON.stringify({ jsonrpc: "2.0", ...request }));
   }
 
-  /** Sends a line. */
-  async line(text: string): Promise<void> {
+  /** Sends a line; of bytes, the newline included. */
+  async line(text: string | Uint8Array): Promise<void> {
     await this.#child.send(text);
   }
 
@@ -69,7 +69,7 @@ class RawDaemon {
 
 const lines: Record<string, { line: string; kind: string; id?: number }> = {
   "no JSON": { line: "{nonsense", kind: "parse_error" },
-  "bytes that are no UTF-8": { line: "\u0000\u0001", kind: "parse_error" },
+  "a line of control characters": { line: "\u0000\u0001", kind: "parse_error" },
   "a batch": { line: '[{"jsonrpc":"2.0","id":1,"method":"status","params":{}}]', kind: "invalid_request" },
   "a number": { line: "17", kind: "invalid_request" },
   "another version of JSON-RPC": {
@@ -113,6 +113,17 @@ for (const [name, { line, kind, id = null }] of Object.entries(lines)) {
     assertEquals(await daemon.end(), 0);
   });
 }
+
+await e2e(
+  "a line that is no UTF-8 is answered by parse_error, and the next one is read",
+  async (sandbox, binary) => {
+    const daemon = await RawDaemon.start(sandbox, binary);
+    await daemon.line(new Uint8Array([0x22, 0xff, 0xfe, 0x22, 0x0a]));
+    assertEquals((await daemon.response()).error?.data.kind, "parse_error");
+    await daemon.alive();
+    assertEquals(await daemon.end(), 0);
+  },
+);
 
 await e2e(
   "a line that is too long is answered by parse_error that names the limit, and the next one is read",

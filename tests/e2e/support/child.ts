@@ -116,9 +116,9 @@ export class Child {
     }
   }
 
-  /** Writes a line to it. */
-  async send(line: string): Promise<void> {
-    await this.#input.write(new TextEncoder().encode(`${line}\n`));
+  /** Writes a line to it; of bytes, the newline included. */
+  async send(line: string | Uint8Array): Promise<void> {
+    await this.#input.write(typeof line === "string" ? new TextEncoder().encode(`${line}\n`) : line);
   }
 
   /** Writes a line to it and waits for the line that answers. */
@@ -130,6 +130,11 @@ export class Child {
   /** Ends its input. */
   async closeInput(): Promise<void> {
     await this.#input.close().catch(() => {});
+  }
+
+  /** Closes our end of its stdout: what it writes from now on fails with EPIPE. Only for one that is read by lines. */
+  async closeOutput(): Promise<void> {
+    await this.#output.cancel();
   }
 
   /** Sends it a signal, if it still runs. */
