@@ -1,4 +1,9 @@
-import { main } from "./cli/main.ts";
-import { processTerminal } from "./cli/terminal.ts";
+import { startAhead } from "./host/ahead.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args, processTerminal()));
+if (import.meta.main) {
+  // Before anything else is loaded: starting a worker takes longer than all that.
+  if (Deno.args[0] === "serve") startAhead();
+  const { main } = await import("./cli/main.ts");
+  const { processTerminal } = await import("./cli/terminal.ts");
+  Deno.exit(await main(Deno.args, processTerminal()));
+}

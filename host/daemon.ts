@@ -100,7 +100,8 @@ class Daemon {
       emit: (event, params) => this.#server.emit(event, params),
       areas: () => this.#areas(),
     };
-    const repaired = needsRepair(this.#directory) ? this.#repair(run) : Promise.resolve();
+    // Once the client has been greeted.
+    const repaired = new Promise((resolve) => setTimeout(resolve)).then(() => this.#repair(run));
     const hooks = { idle: () => this.#checkSoon(), quit: () => this.#quit() };
     this.#supervisor = new Supervisor(context, hooks, repaired);
     this.#server = new ControlServer(this.#handler());
@@ -223,6 +224,7 @@ class Daemon {
 
   async #repair(run: DaemonContext["run"]): Promise<void> {
     try {
+      if (!needsRepair(this.#directory)) return;
       for (const { kind, path, error } of await repair(this.#directory, run)) {
         const text = error === undefined
           ? `removed what a dead spfs left: ${kind} ${path}`

@@ -33,6 +33,15 @@ export class FuseConnection implements Disposable {
     this.#directory = directory;
   }
 
+  /** Does ahead what takes longest when a connection is opened. What fails here fails again there. */
+  static prepare(): void {
+    try {
+      fusectl();
+    } catch {
+      // See above.
+    }
+  }
+
   /**
    * Opens the connection of a mount that is there, and is certain to be there until this returns.
    *
@@ -41,8 +50,7 @@ export class FuseConnection implements Disposable {
    * @throws {SysError} EPERM: no CAP_SYS_ADMIN; ENODEV: no fusectl in the kernel; EMFILE
    */
   static open(minor: number): FuseConnection | undefined {
-    using control = openControl();
-    const opened = openat(control.raw, cstr(`${minor}`), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const opened = openat(fusectl().raw, cstr(`${minor}`), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (opened === -Errno.ENOENT) return undefined;
     return new FuseConnection(Fd.own(check(opened, "openat", `/sys/fs/fuse/connections/${minor}`)));
   }
@@ -67,7 +75,16 @@ export class FuseConnection implements Disposable {
   }
 }
 
-/** The root of fusectl, mounted nowhere, so that it does not matter whether the machine has it at /sys/fs/fuse/connections. */
+let control: Fd | undefined;
+
+/**
+ * The root of fusectl, mounted nowhere, so that it does not matter whether the machine has it at /sys/fs/fuse/connections. It stays open:
+ * letting go of such a mount waits for all processors.
+ */
+function fusectl(): Fd {
+  return control ??= openControl();
+}
+
 function openControl(): Fd {
   using context = Fd.own(check(fsopen(cstr("fusectl"), FSOPEN_CLOEXEC), "fsopen", "fusectl"));
   check(fsconfigCreate(context.raw), "fsconfig", "fusectl");

@@ -24,6 +24,12 @@ function check(seq: number, mountpoint: Uint8Array): WorkerReply {
   }
 }
 
+try {
+  checkMountpoint(new TextEncoder().encode("/proc")); // the first time takes milliseconds, which the first worker has
+} catch {
+  // What fails here fails again, and is told, when a mount is asked for.
+}
+
 self.onmessage = (event: MessageEvent<PostedRequest>) => {
   const { data: request } = event;
   if (request.type === "check") self.postMessage(check(request.seq, request.mountpoint));

@@ -18,13 +18,14 @@ import {
   AT_STATX_DONT_SYNC,
   AT_SYMLINK_NOFOLLOW,
   CLONE_FS,
+  FSOPEN_CLOEXEC,
   MNT_DETACH,
   UMOUNT_NOFOLLOW,
 } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
 import { statx } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
-import { umount2 } from "../ffi/sys/mount.ts";
+import { fsconfigString, fsopen, umount2 } from "../ffi/sys/mount.ts";
 import { unshare } from "../ffi/sys/namespace.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { umask } from "../ffi/sys/dir.ts";
@@ -263,12 +264,15 @@ function openLibrary(): FuseLibrary {
 
 /**
  * Does once, for nothing, what every mount begins with: binding the functions of C takes milliseconds, which the first worker has while
- * the daemon is still loading. What fails here fails again, and is told, when a mount is asked for.
+ * the daemon is still loading. Nothing is mounted, since taking even a mount that nobody has seen away again waits for all processors.
+ * What fails here fails again, and is told, when a mount is asked for.
  */
 function warmUp(): void {
   try {
     openLibrary();
-    createPlaceholder({ mode: 0o700, uid: 0, gid: 0 }).close();
+    using context = Fd.own(check(fsopen(cstr("tmpfs"), FSOPEN_CLOEXEC), "fsopen"));
+    fsconfigString(context.raw, cstr("source"), cstr("spfs"));
+    unshare(0);
   } catch {
     // See above.
   }

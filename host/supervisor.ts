@@ -14,6 +14,7 @@ import { Errno } from "../ffi/errno.ts";
 import { pathText } from "../ffi/sys/libc.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
+import { FuseConnection } from "./fuse_connection.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
@@ -181,7 +182,7 @@ export class Supervisor {
   ): Promise<CreateResult> {
     const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
     try {
-      return await handle.call("create", {
+      const made = handle.call("create", {
         mountpoint: path,
         mode,
         source: this.#context.ownerTag,
@@ -191,6 +192,8 @@ export class Supervisor {
         options,
         interrupts,
       });
+      FuseConnection.prepare(); // while the worker is busy
+      return await made;
     } catch (error) {
       if (error instanceof ControlError && error.kind === "mount_lost") {
         await removeUnfinished(id, path, this.#context);
