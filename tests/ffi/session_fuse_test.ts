@@ -138,7 +138,8 @@ test("session: it ends when its connection is aborted", async (served) => {
   await served.event("kept");
   const control = `${served.base}/control`;
   await Deno.mkdir(control);
-  const script = `mount -t fusectl none ${control} && echo 1 > ${control}/${minor}/abort; umount -l ${control}`;
+  const script =
+    `mount -t fusectl none ${control} && echo 1 > ${control}/${minor}/abort; umount -l ${control}`;
   await new Deno.Command("sh", { args: ["-c", script], stderr: "null" }).output();
   assertEquals((await served.event("ended")).how, "aborted");
   assertEquals(await found, "ECONNABORTED");
