@@ -97,3 +97,12 @@ for (const api of ["auto", "fsopen", "mount"] as const) {
     },
   });
 }
+
+Deno.test({
+  name: "fuse mount: a device that nothing is mounted on is told at once, and closed",
+  ...skip,
+  async fn() {
+    const { code, message, left } = await failing("/", "none");
+    assertEquals([code, left], ["EPERM", 0], message);
+  },
+});

@@ -138,7 +138,7 @@ fuseTest(
   "pages: the change to stub mode ends while others read, write and fault all the time",
   async (mount) => {
     const pages = 26;
-    const churners = ["read", "fault", "write"].flatMap((what) =>
+    const churners = ["read", "fault", "hold", "write"].flatMap((what) =>
       [1, 2, 3].map((index) => ({ what, name: `${what}-${index}`, agent: mount.agent() }))
     );
     await mount.populate(...churners.map(({ name }) => file(name, pages * PAGE)));

@@ -285,13 +285,13 @@ fuseTest("stub: a parked lookup blocks no other lookup in the same directory", a
 });
 
 for (const operation of ["stat", "open", "read"]) {
-  fuseTest(`stub: of 3000 threads in ${operation}, all wait, none fails`, async (mount) => {
-    await mount.populate(file("f", 4096 * 3000));
-    await Deno.writeFile(`${mount.real}/f`, new Uint8Array(4096 * 3000));
+  fuseTest(`stub: of 6000 threads in ${operation}, all wait, none fails`, async (mount) => {
+    await mount.populate(file("f", 4096 * 6000));
+    await Deno.writeFile(`${mount.real}/f`, new Uint8Array(4096 * 6000));
     const agent = mount.agent();
     await agent.stat("stat", mount.path("f")); // known: else one of them looks it up, and the kernel lets the others wait for that
     await mount.stub();
-    const size = await agent.number("crowd", 3000, operation, mount.path("f"));
+    const size = await agent.number("crowd", 6000, operation, mount.path("f"));
     await mount.parked(size);
     assertEquals(await agent.number("done"), 0);
     const { waited } = await mount.proxy(mount.real);

@@ -20,7 +20,8 @@ static struct churn {
 /* The first byte of a page: the real file has A in the first, B in the second. Writing happens further on in the page. */
 static char look(int page) {
     char byte = 0;
-    if (churn.what == 'r') {
+    if (churn.what == 'h') byte = churn.map[(long)page * page_size];
+    else if (churn.what == 'r') {
         posix_fadvise(churn.fd, 0, 0, POSIX_FADV_DONTNEED);
         if (pread(churn.fd, &byte, 1, (long)page * page_size) < 0) byte = '!';
     } else if (churn.what == 'f') {
@@ -44,7 +45,7 @@ static void *go_on(void *nothing) {
     return nothing;
 }
 
-/* churn PATH read|fault|write PAGES */
+/* churn PATH read|fault|hold|write PAGES: read and fault make the kernel ask again each time, hold leaves pages where they are */
 static void run_churn(void) {
     churn.fd = open(text(1), O_RDWR);
     churn.what = text(2)[0];
