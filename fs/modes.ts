@@ -24,7 +24,7 @@ export type Verdict =
   | "park"
   /** Answer success at once: nothing that waits is to be lost by it. */
   | "acknowledge"
-  /** Answer with the root's last known attributes, so that looking at the mountpoint never hangs. */
+  /** Answer with what is last known of the root, attributes or extended ones, so that listing the mountpoint's parent never hangs. */
   | "root-attributes";
 
 // Releasing must go on while everything else waits: an exiting task issues FLUSH and cannot be killed while it does, and the kernel
@@ -34,6 +34,14 @@ const NEVER_PARKED: ReadonlySet<number> = new Set([
   kernel.FUSE_BATCH_FORGET,
   kernel.FUSE_RELEASE,
   kernel.FUSE_RELEASEDIR,
+]);
+
+/** What `ls -l` asks about a directory. */
+const ATTRIBUTES: ReadonlySet<number> = new Set([
+  kernel.FUSE_GETATTR,
+  kernel.FUSE_STATX,
+  kernel.FUSE_GETXATTR,
+  kernel.FUSE_LISTXATTR,
 ]);
 
 /**
@@ -48,8 +56,7 @@ const NEVER_PARKED: ReadonlySet<number> = new Set([
 export function verdict(mode: Mode, opcode: number, nodeid: bigint, laundering: boolean): Verdict {
   if (mode !== "stub" || laundering || NEVER_PARKED.has(opcode)) return "serve";
   if (opcode === kernel.FUSE_FLUSH) return "acknowledge";
-  const attributes = opcode === kernel.FUSE_GETATTR || opcode === kernel.FUSE_STATX;
-  if (attributes && nodeid === FUSE_ROOT_ID) return "root-attributes";
+  if (nodeid === FUSE_ROOT_ID && ATTRIBUTES.has(opcode)) return "root-attributes";
   return "park";
 }
 

@@ -224,10 +224,17 @@ export class StubFilesystem implements Disposable {
       case "acknowledge":
         return void request.replyOk();
       case "root-attributes":
-        if (request.opcode === kernel.FUSE_STATX) {
-          this.#context.answers.extended(request, this.#root, UNCACHED);
-        } else this.#context.answers.attributes(request, this.#root, UNCACHED);
+        return this.#describeRoot(request);
     }
+  }
+
+  /** The placeholder's extended attributes are at hand; the real file system, once adopted, might not answer. */
+  #describeRoot(request: Request): void {
+    const { answers } = this.#context;
+    if (request.opcode === kernel.FUSE_GETATTR) answers.attributes(request, this.#root, UNCACHED);
+    else if (request.opcode === kernel.FUSE_STATX) answers.extended(request, this.#root, UNCACHED);
+    else if (this.#placeholder !== undefined) this.#operations.get(request.opcode)!(request);
+    else this.#gate.park(request);
   }
 
   /** Serves a request that waited: as the mode says, which may have changed again since, or by `handler`. */

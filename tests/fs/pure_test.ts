@@ -23,7 +23,10 @@ Deno.test("modes: in stub everything waits but what must never wait", () => {
   ]);
   assertEquals(answers.get("acknowledge"), [kernel.FUSE_FLUSH]);
   assertEquals(verdict("stub", kernel.FUSE_GETATTR, kernel.FUSE_ROOT_ID, false), "root-attributes");
-  assertEquals(verdict("stub", kernel.FUSE_STATX, kernel.FUSE_ROOT_ID, false), "root-attributes");
+  for (const opcode of [kernel.FUSE_STATX, kernel.FUSE_GETXATTR, kernel.FUSE_LISTXATTR]) {
+    assertEquals(verdict("stub", opcode, kernel.FUSE_ROOT_ID, false), "root-attributes");
+    assertEquals(verdict("stub", opcode, 5n, false), "park");
+  }
   assertEquals(verdict("stub", kernel.FUSE_FSYNCDIR, 5n, false), "park");
   assertEquals(verdict("stub", kernel.FUSE_POLL, 5n, false), "park");
 });

@@ -240,6 +240,7 @@ fuseTest("stub: looking at the mountpoint never waits and tells its last attribu
     const { mode, uid, gid } = await agent.stat(command, mount.mountpoint);
     assertEquals([mode, uid, gid], ["40711", 3, 4], command);
   }
+  await mount.shell("ls -la $B; ls -ld $M; test -d $M; find $B -maxdepth 1 -ls; cd $M");
   assertEquals((await mount.inspect()).parked.count, 0);
 }, { root: { mode: 0o755, uid: 1, gid: 2 } });
 
