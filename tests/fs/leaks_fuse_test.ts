@@ -123,3 +123,32 @@ fuseTest("leaks: aborted by the kernel's own means, it frees who waits, and ends
   assertEquals(await waiting, "ECONNABORTED");
   assertEquals(await within(mount.gone, "the end"), "aborted");
 });
+
+fuseTest(
+  "leaks: however many files are known, the descriptors kept for them are bounded, and all go on working",
+  async (mount) => {
+    await mount.shell(
+      "cd $R; for d in $(seq 40); do mkdir -p a$d/b; (cd a$d/b; touch $(seq -f f%g 100)); done",
+    );
+    await mount.proxy(mount.real);
+    await using agent = mount.agent();
+    await agent.call("chdir", mount.path("a1/b"));
+    const fd = await agent.number("open", mount.path("a2/b/f1"), O_RDWR);
+    await mount.shell(
+      "find $M -type f | wc -l; for d in $(seq 40); do cat $M/a$d/b/*; done; chmod 640 $M/*/b/*",
+    );
+    const { nodes } = await mount.inspect();
+    assert(nodes > 4000, `${nodes} nodes`);
+    const kept = (await descriptors(mount)).filter((link) => link.startsWith("/real")).length;
+    assert(kept < 2200, `${kept} descriptors`);
+    await mount.shell("mv $M/a1 $M/moved; mv $M/moved/b/f2 $M/a3/g; rm $M/a4/b/f3");
+    assertEquals((await agent.stat("stat", "f1")).mode, "100640");
+    assertEquals(await agent.errno("stat", "f2"), "ENOENT");
+    assertEquals((await agent.stat("stat", mount.path("a3/g"))).mode, "100640");
+    await agent.call("write", fd, data("x"));
+    assertEquals(
+      (await mount.shell("find $M -type f | wc -l; ls $R/moved/b | wc -l")).split("\n").slice(0, 2),
+      ["3999", "99"],
+    );
+  },
+);

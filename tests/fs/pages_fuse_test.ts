@@ -1,5 +1,5 @@
 /** Mapped pages: none that came from the placeholder is ever seen once the mount has left restore mode. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { O_RDONLY, O_RDWR } from "../../ffi/sys/constants.ts";
 import { type Agent, data } from "../support/fuse/agent.ts";
 import { fuseTest } from "../support/fuse/fuse_test.ts";
@@ -187,3 +187,19 @@ fuseTest("pages: a file that has grown meanwhile shows its new pages", async (mo
   assertEquals((await agent.bytes("pread", fd, 3 * PAGE, 0)).length, 2 * PAGE);
   assertEquals(await head(agent, page(1)), "BBBB");
 });
+
+fuseTest(
+  "pages: abort in the middle of the change to stub mode ends it, the mount, and all who wait",
+  async (mount) => {
+    const agents = Array.from({ length: 12 }, () => mount.agent());
+    await mount.populate(...agents.map((_, index) => file(`f${index}`, 26 * PAGE)));
+    for (const [index, agent] of agents.entries()) {
+      await agent.call("churn", mount.path(`f${index}`), index % 2 === 0 ? "read" : "fault", 26);
+    }
+    const change = mount.stub().then(() => "stub", (error: Error) => error.message);
+    await mount.call("abort", { type: "abort", errno: 5 });
+    assertEquals(await within(mount.gone, "the end", 5000), "aborted");
+    const outcome = await within(change, "the answer to the change", 1000);
+    assert(outcome === "stub" || outcome.includes("ended"), outcome);
+  },
+);
