@@ -6,7 +6,7 @@
  *   off;
  * - when its input ends and what was chosen for that is "abort": likewise;
  * - when its input ends and what was chosen is "linger": as soon as there is no mount left, if there has been one or nobody else can
- *   order one because there is no socket.
+ *   order one because there is no socket. Without a socket nobody can order what a stub waits for, either: it is ended.
  *
  * @module
  */
@@ -97,7 +97,11 @@ class Daemon {
       log,
       run,
       startMountWorker: takeMountWorker,
-      emit: (event, params) => this.#server.emit(event, params),
+      emit: (event, params) => {
+        this.#server.emit(event, params);
+        // One that has failed waits for an order.
+        if (event === "replace.progress") this.#checkSoon();
+      },
       areas: () => this.#areas(),
     };
     // Once the client has been greeted.
@@ -158,11 +162,13 @@ class Daemon {
     } else if (isStdio) this.#checkSoon();
   }
 
-  /** Looks, when everything that happens now has happened, whether there is anything left to do. */
+  /** Looks, when everything that happens now has happened, whether there is anything left to do, and anybody left to order it. */
   #checkSoon(): void {
     setTimeout(() => {
       const { mounts, requests } = this.#supervisor.busy;
-      if (this.#ending || mounts > 0 || requests > 0) return;
+      if (this.#ending || requests > 0) return;
+      if (this.#inputEnded && this.#socket === undefined) this.#supervisor.endOrphans(this.#options.errno);
+      if (mounts > 0) return;
       const lingered = this.#inputEnded && (this.#supervisor.made > 0 || this.#socket === undefined);
       if (this.#quitting || lingered) void this.#end("nothing is left to do", exitCodes.ok);
     });

@@ -103,6 +103,18 @@ export class Supervisor {
     await endMounts();
   }
 
+  /** Ends the stubs that wait for an order when nobody can give one any more. */
+  endOrphans(errno: number): void {
+    for (const mount of this.#mounts.values()) {
+      if (mount.mode !== "stub" || mount.replaced || mount.ending !== undefined) continue;
+      const state = mount.replacement?.delayed.status.state ?? "not ordered";
+      if (state !== "not ordered" && state !== "held" && state !== "failed") continue;
+      const text = `its replacement is ${state}, and nobody is left who could order anything: it ends`;
+      this.#context.log.write("warn", text, { mount: mount.id });
+      void this.#end(mount, errno);
+    }
+  }
+
   #counted(method: AnyMethod): AnyMethod {
     return async (params, request) => {
       this.#active++;

@@ -6,7 +6,7 @@ import type { Child } from "./support/child.ts";
 import { e2e } from "./support/case.ts";
 import { mountsBelow, until, within } from "./support/proc.ts";
 import type { Sandbox } from "./support/sandbox.ts";
-import type { Binary } from "./support/spfs.ts";
+import { type Binary, Spfs } from "./support/spfs.ts";
 import { victim } from "./support/victims.ts";
 
 const count = 5;
@@ -335,6 +335,35 @@ await atEachStage(
     await scene.endsCleanly();
   },
 );
+
+/** What was ordered before the input ended: nothing, a replacement that is held, or one that fails for good. */
+const lastOrders = {
+  "not ordered": undefined,
+  held: { type: "bind", hold: true },
+  failing: { type: "nosuchfs" },
+};
+
+for (const [state, order] of Object.entries(lastOrders)) {
+  await e2e(
+    `without a socket the end of stdin ends a stub whose replacement is ${state}`,
+    async (sandbox, binary) => {
+      const mountpoint = sandbox.directory("mnt");
+      const spfs = await Spfs.start(sandbox, binary, { socket: false, onEof: "linger" });
+      await spfs.call("mount.create", { id: "net", mountpoint, mode: "stub" });
+      const reader = sandbox.start("cat", [`${mountpoint}/data`]);
+      await spfs.parked("net", 1);
+      if (order !== undefined) {
+        // The input ends behind it: when it fails nobody is there to order another.
+        void spfs.call("mount.replace", { mount: "net", source: sandbox.path, ...order }).catch(() => {});
+      }
+      spfs.closeInput();
+      const { code, stderr } = await within("the reader's end", reader.ended());
+      assertEquals([code, stderr.includes("Input/output error")], [1, true], stderr);
+      assertEquals((await spfs.ended()).code, 0);
+      assertEquals(mountsBelow(mountpoint), []);
+    },
+  );
+}
 
 const hangUps = ["stdin", "stdout", "both"] as const;
 

@@ -171,7 +171,7 @@ for (const end of ["SIGHUP", "the end of input"] as const) {
 
 test("the end of input with linger keeps the mounts, with abort ends them", async () => {
   await using place = await Place.make("mnt", "real");
-  const { daemon, reader } = await waiting(place);
+  const { daemon, reader } = await waiting(place, "--socket", place.path("socket"));
   daemon.closeInput();
   assertEquals((await place.mounts(place.path("mnt"))).length, 1);
   daemon.kill("SIGTERM");
@@ -181,6 +181,17 @@ test("the end of input with linger keeps the mounts, with abort ends them", asyn
   await other.client.call("mount.create", { id: "m", mountpoint: place.path("mnt"), mode: "stub" });
   other.closeInput();
   assertEquals((await other.ended()).code, 0);
+  assertEquals(await place.mounts(place.path("mnt")), []);
+});
+
+test("without a socket the end of input ends a stub that only an order could end", async () => {
+  await using place = await Place.make("mnt", "real");
+  const { daemon, reader } = await waiting(place);
+  daemon.closeInput();
+  const { code, stderr } = await reader.ended;
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "Input/output error");
+  assertEquals((await daemon.ended()).code, 0);
   assertEquals(await place.mounts(place.path("mnt")), []);
 });
 
