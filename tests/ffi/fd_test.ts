@@ -1,11 +1,26 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Errno, SysError } from "../../ffi/errno.ts";
-import { AT_FDCWD, F_GETFD, FD_CLOEXEC, O_CLOEXEC, O_PATH } from "../../ffi/sys/constants.ts";
+import {
+  AT_FDCWD,
+  F_DUPFD_CLOEXEC,
+  F_GETFD,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_PATH,
+} from "../../ffi/sys/constants.ts";
 import { Fd } from "../../ffi/sys/fd.ts";
-import { closeFd, fcntlGet, openat } from "../../ffi/sys/file.ts";
+import { closeFd, fcntlGet, fcntlSet, openat } from "../../ffi/sys/file.ts";
 import { check, cstr } from "../../ffi/sys/libc.ts";
 
-const open = () => check(openat(AT_FDCWD, cstr("/"), O_PATH | O_CLOEXEC), "openat", "/");
+/** Far above what other threads of this process, which take the lowest number that is free, ever get to. */
+const FAR = 900;
+
+function open(): number {
+  const low = check(openat(AT_FDCWD, cstr("/"), O_PATH | O_CLOEXEC), "openat", "/");
+  const far = check(fcntlSet(low, F_DUPFD_CLOEXEC, FAR), "fcntl");
+  closeFd(low);
+  return far;
+}
 const isOpen = (raw: number) => fcntlGet(raw, F_GETFD) >= 0;
 
 Deno.test("fd: the end of the scope closes it", () => {
