@@ -269,6 +269,7 @@ export class Session implements Disposable {
     const poll = this.#poll!;
     const until = performance.now() + DRAIN_MS;
     let budget = DRAIN_REQUESTS;
+    let disconnected = false;
     for (;;) {
       const length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
       if (length > 0) {
@@ -277,6 +278,11 @@ export class Session implements Disposable {
         return undefined;
       }
       if (length === 0) return "unmounted";
+      // Also what a read gets that was under way when the file system was unmounted (fuse_dev_do_read); the next one tells which it was.
+      if (length === -Errno.ECONNABORTED && !disconnected) {
+        disconnected = true;
+        continue;
+      }
       if (length === -Errno.ECONNABORTED || length === -Errno.ENOTCONN || length === -Errno.EBADF) {
         return "aborted";
       }
