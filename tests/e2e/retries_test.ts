@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { run } from "./support/child.ts";
 import { e2e } from "./support/case.ts";
-import { mountsBelow, until, within } from "./support/proc.ts";
+import { mountsBelow, within } from "./support/proc.ts";
 import { Remote } from "./support/remote.ts";
 import type { Sandbox } from "./support/sandbox.ts";
 import { type Binary, Spfs } from "./support/spfs.ts";
@@ -212,10 +212,7 @@ await e2e("one mount's attempts do not hold up another mount", async (sandbox, b
     wait: true,
   });
   await within("the other mount's replacement", replaced);
-  await until(
-    "the other stand-in's end",
-    () => mountsBelow(other).every(({ fstype }) => fstype !== "fuse.spfs"),
-  );
+  await spfs.event("mount.gone", ({ mount }) => mount === "other"); // until then it holds the real file system
   await run("umount", [other]);
   await remote.attach();
   assertServed(await outcome());
