@@ -56,9 +56,12 @@ async function wait(sandbox: Sandbox, binary: Binary, operation: "stat" | "open"
   const clients = sandbox.start(victim("blocked"), [operation, String(count), mountpoint]);
   assertEquals(await clients.line(), "ready");
   await spfs.call("mount.setMode", { mount: "net", mode: "stub" });
+  // The first one costs what all of them need.
+  const first = sandbox.start("stat", [`${mountpoint}/first`]);
+  await spfs.parked("net", 1);
   const before = { threads: statusNumber(spfs.pid, "Threads"), rss: statusNumber(spfs.pid, "VmRSS") };
   assertEquals(await clients.ask("go"), "went");
-  await spfs.parked("net", count);
+  await spfs.parked("net", count + 1);
   const threads = statusNumber(spfs.pid, "Threads") - before.threads;
   const rssPerRequest = (statusNumber(spfs.pid, "VmRSS") - before.rss) * 1024 / count;
   await othersAreServed(sandbox, spfs, mountpoint);
@@ -69,6 +72,7 @@ async function wait(sandbox: Sandbox, binary: Binary, operation: "stat" | "open"
   assertEquals(await clients.ask("mark"), "marked");
   await spfs.call("mount.replace", { mount: "net", source: real, type: "bind" });
   const returned: Returned = JSON.parse(await clients.line());
+  assertEquals((await first.ended()).code, 1); // there is no such file
   await spfs.event("replace.done", ({ ok }) => ok);
   assertEquals((await spfs.quit()).code, 0);
   return { threads, rssPerRequest, cpuShare, returned };
