@@ -1,0 +1,205 @@
+/**
+ * Mappings as `/proc/PID/maps` and `/proc/PID/smaps` tell them: see proc_pid_maps(5), proc_pid_smaps(5).
+ *
+ * @module
+ */
+import { Cursor } from "./cursor.ts";
+
+/**
+ * One mapping. Addresses and offsets are multiples of the page size, so they are exact as numbers, also where they are above 2^53. There
+ * is no path: what maps shows is escaped in a way that cannot be undone; readlink(2) of `map_files/` ({@link mapFilesName}) tells it.
+ */
+export interface Vma {
+  /** The first address. */
+  readonly start: number;
+  /** The first address behind it. */
+  readonly end: number;
+  /** PROT_READ. */
+  readonly read: boolean;
+  /** PROT_WRITE. */
+  readonly write: boolean;
+  /** PROT_EXEC. */
+  readonly exec: boolean;
+  /** MAP_SHARED, also of a file that was opened for reading only. */
+  readonly shared: boolean;
+  /** Where in the file it begins, in bytes; 0 if there is no file. */
+  readonly offset: number;
+  /** The device of the file's superblock; 0:0 if there is no file. stat(2) shows another one on btrfs and overlayfs. */
+  readonly major: number;
+  /** See `major`. */
+  readonly minor: number;
+  /** The file's inode; 0 if there is no file. */
+  readonly ino: bigint;
+}
+
+/** What else smaps tells of a mapping. */
+export interface SmapsEntry {
+  /** The first address. */
+  readonly start: number;
+  /** The first address behind it. */
+  readonly end: number;
+  /** The two-letter codes of VmFlags, such as `lo` (locked), `dc` (not over fork), `um` (userfaultfd), `sl` (sealed). */
+  readonly vmFlags: ReadonlySet<string>;
+  /** How much of it is locked in memory, in KiB. */
+  readonly lockedKb: number;
+  /** The protection key; 0 where there are none. */
+  readonly protectionKey: number;
+}
+
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+/** Where the kernel's half begins: `[vsyscall]` is there, and nothing that a process could have mapped. */
+const KERNEL_HALF = 2 ** 63;
+
+/**
+ * Reads the text of a maps file.
+ *
+ * @param wanted of which devices mappings are told; others are passed over, after a short look. All if it is left out.
+ * @returns the mappings by rising address, without those of the kernel's half of the address space (`[vsyscall]`).
+ * @throws {SyntaxError} if it is not one, or was not read to its end.
+ */
+export function parseMaps(bytes: Uint8Array, wanted?: (major: number, minor: number) => boolean): Vma[] {
+  const vmas: Vma[] = [];
+  const cursor = new Cursor(bytes, "maps");
+  // Of neighbouring lines most have the same device: the answer is asked for once.
+  let [major, minor, want] = [-1, -1, true];
+  while (!cursor.done) {
+    const start = cursor.at;
+    const end = cursor.lineEnd();
+    if (wanted !== undefined) {
+      cursor.at = deviceColumn(bytes, start, end);
+      const [ofMajor, ofMinor] = [device(cursor, ":"), device(cursor, " ")];
+      if (ofMajor !== major || ofMinor !== minor) {
+        [major, minor] = [ofMajor, ofMinor];
+        want = wanted(major, minor);
+      }
+      cursor.at = start;
+    }
+    if (want) {
+      const vma = parseVma(cursor);
+      if (vma.start < KERNEL_HALF) vmas.push(vma);
+    }
+    cursor.at = end + 1;
+  }
+  return vmas;
+}
+
+/** What `/proc/PID/map_files/` calls a mapping: its addresses, without the leading zeros that maps writes. */
+export function mapFilesName(vma: { readonly start: number; readonly end: number }): string {
+  return `${vma.start.toString(16)}-${vma.end.toString(16)}`;
+}
+
+/**
+ * The address of the vdso in the text of a maps file: the mapping without a file that is named `[vdso]`. A file of that name does not count.
+ *
+ * @returns undefined if there is none (the process was started without, or has unmapped it, or is a kernel thread).
+ * @throws {SyntaxError} if a line that could be it is no line of maps.
+ */
+export function vdsoStart(bytes: Uint8Array): number | undefined {
+  // It is among the last lines.
+  for (let end = bytes.lastIndexOf(NEWLINE); end > 0;) {
+    const before = bytes.lastIndexOf(NEWLINE, end - 1);
+    if (bytes[end - 1] === 0x5d && endsWith(bytes, end, " [vdso]")) {
+      const cursor = new Cursor(bytes, "maps");
+      cursor.at = before + 1;
+      const vma = parseVma(cursor);
+      cursor.blanks();
+      if (cursor.looksAt("[vdso]\n") && vma.major === 0 && vma.minor === 0 && vma.ino === 0n) {
+        return vma.start;
+      }
+    }
+    end = before;
+  }
+  return undefined;
+}
+
+/**
+ * Reads the text of an smaps file.
+ *
+ * @returns the mappings by rising address, without those of the kernel's half of the address space (`[vsyscall]`).
+ * @throws {SyntaxError} if it is not one, or was not read to its end.
+ */
+export function parseSmaps(bytes: Uint8Array): SmapsEntry[] {
+  const entries: SmapsEntry[] = [];
+  const flagSets = new Map<string, ReadonlySet<string>>();
+  const cursor: Cursor = new Cursor(bytes, "smaps");
+  while (!cursor.done) {
+    const { start, end } = parseVma(cursor);
+    cursor.skipLine();
+    let [lockedKb, protectionKey] = [0, 0];
+    let vmFlags: ReadonlySet<string> | undefined;
+    // Every line of a mapping but its first has a key that begins with a capital or, THPeligible's like, at least no hexadecimal digit.
+    while (!cursor.done && !isHex(cursor.peek())) {
+      if (cursor.take("VmFlags:")) vmFlags = parseFlags(cursor, flagSets);
+      else if (cursor.take("Locked:")) lockedKb = value(cursor);
+      else if (cursor.take("ProtectionKey:")) protectionKey = value(cursor);
+      cursor.skipLine();
+    }
+    if (vmFlags === undefined) cursor.fail("no VmFlags", cursor.at - 1);
+    if (start < KERNEL_HALF) entries.push({ start, end, vmFlags, lockedKb, protectionKey });
+  }
+  return entries;
+}
+
+/** A line of maps up to the inode, where the cursor stays. */
+function parseVma(cursor: Cursor): Vma {
+  const start = cursor.number(16);
+  cursor.expect("-");
+  const end = cursor.number(16);
+  if (end <= start) cursor.fail("an empty range");
+  cursor.expect(" ");
+  const read = flag(cursor, "r", "-");
+  const write = flag(cursor, "w", "-");
+  const exec = flag(cursor, "x", "-");
+  const shared = flag(cursor, "s", "p");
+  cursor.expect(" ");
+  const offset = cursor.number(16);
+  cursor.expect(" ");
+  const major = device(cursor, ":");
+  const minor = device(cursor, " ");
+  const ino = cursor.bigint(10);
+  if (cursor.peek() !== SPACE && cursor.peek() !== NEWLINE) cursor.fail("no end of the inode");
+  return { start, end, read, write, exec, shared, offset, major, minor, ino };
+}
+
+function flag(cursor: Cursor, on: string, off: string): boolean {
+  if (cursor.take(on)) return true;
+  cursor.expect(off);
+  return false;
+}
+
+function device(cursor: Cursor, delimiter: string): number {
+  const number = cursor.number(16);
+  cursor.expect(delimiter);
+  return number;
+}
+
+/** Where the device begins in `START-END PERM OFFSET DEVICE ...`: behind the third space; `end` if there are fewer. */
+function deviceColumn(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  for (let spaces = 0; spaces < 3 && at < end; at++) if (bytes[at] === SPACE) spaces++;
+  return at;
+}
+
+function parseFlags(cursor: Cursor, known: Map<string, ReadonlySet<string>>): ReadonlySet<string> {
+  const end = cursor.lineEnd();
+  const text = String.fromCharCode(...cursor.bytes.subarray(cursor.at, Math.min(end, cursor.at + 1024)));
+  let flags = known.get(text);
+  if (flags === undefined) known.set(text, flags = new Set(text.split(" ").filter((code) => code !== "")));
+  return flags;
+}
+
+function value(cursor: Cursor): number {
+  cursor.blanks();
+  return cursor.number(10);
+}
+
+function isHex(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39 || byte >= 0x61 && byte <= 0x66;
+}
+
+function endsWith(bytes: Uint8Array, end: number, text: string): boolean {
+  if (end < text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[end - text.length + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
