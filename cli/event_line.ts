@@ -1,8 +1,13 @@
 import type { EventError, WireEvent } from "../control/wire.ts";
+import { swapSummary } from "./swap_text.ts";
 import { countsText, durationText, pathText, printable } from "./text.ts";
 
 /** An event as a line for people, without a newline. */
 export function eventLine(event: WireEvent): string {
+  if (event.event === "swap.progress") {
+    const { source, target, step } = event.params;
+    return `swap from ${pathText(source)} to ${pathText(target)}: ${printable(step)}`;
+  }
   const { mount } = event.params;
   switch (event.event) {
     case "mount.ready":
@@ -23,7 +28,7 @@ export function eventLine(event: WireEvent): string {
       return `${mount}: ${printable(event.params.step)}`;
     case "replace.done":
       return event.params.ok
-        ? `${mount}: replaced`
+        ? `${mount}: replaced${event.params.swap === undefined ? "" : `, ${swapSummary(event.params.swap)}`}`
         : `${mount}: not replaced${
           event.params.error === undefined ? "" : `: ${errorText(event.params.error)}`
         }`;

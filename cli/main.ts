@@ -19,11 +19,11 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     const { runProgram } = await import("./program.ts");
     return await runProgram(args, terminal);
   } catch (error) {
-    return report(error, terminal);
+    return await report(error, terminal);
   }
 }
 
-function report(error: unknown, terminal: Terminal): number {
+async function report(error: unknown, terminal: Terminal): Promise<number> {
   if (error instanceof UsageError) {
     terminal.err(`spfs: usage: ${error.message}\n`);
     return exitCodes.usage;
@@ -35,7 +35,12 @@ function report(error: unknown, terminal: Terminal): number {
   if (error instanceof ControlError) {
     terminal.err(`spfs: ${error.kind}: ${error.message}\n`);
     if (error.data.detail !== undefined) {
-      terminal.err(error.data.detail.replace(/^/gm, "  ").trimEnd() + "\n");
+      terminal.err(indented(error.data.detail));
+    }
+    const { obstacles, obstacleCount } = error.data;
+    if (obstacles !== undefined) {
+      const { obstaclesText } = await import("./swap_text.ts");
+      terminal.err(indented(obstaclesText(obstacles, obstacleCount)));
     }
     return exitCodes.failed;
   }
@@ -45,4 +50,8 @@ function report(error: unknown, terminal: Terminal): number {
     return exitCodes.failed;
   }
   throw error;
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, "  ").trimEnd() + "\n";
 }

@@ -5,6 +5,7 @@
  */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { defaultSwapDeadlineMs, swapModes } from "../control/swap_words.ts";
 import { version } from "../control/version.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { logLevels } from "../host/log.ts";
@@ -41,6 +42,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
   addDaemonCommands(program, terminal, (result) => code = result);
   addMountCommands(program, terminal);
   addReplaceCommands(program, terminal);
+  addSwapCommand(program, terminal, (result) => code = result);
   addInspectionCommands(program, terminal, (result) => code = result);
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -170,6 +172,13 @@ function addReplaceCommands(program: Command, terminal: Terminal): void {
       )
         .choices(["refuse", "stale"]),
     )
+    .addOption(
+      new Option(
+        "--swap <what>",
+        "whether running processes are moved to the real file system (default: auto)",
+      )
+        .choices(swapModes),
+    )
     .option("--retry-initial <ms>", "the first pause between attempts (default: 100)", milliseconds)
     .option("--retry-max <ms>", "the longest pause (default: 10000)", milliseconds)
     .option("--retry-factor <n>", "what each pause is multiplied by (default: 2)", milliseconds)
@@ -195,6 +204,32 @@ function addReplaceCommands(program: Command, terminal: Terminal): void {
         await resume(method, id, options, terminal);
       });
   }
+}
+
+function addSwapCommand(program: Command, terminal: Terminal, setCode: (code: number) => void): void {
+  program.command("swap <source> <target>")
+    .description("move running processes from one mount to another: all of it, or nothing (no daemon needed)")
+    .addOption(
+      new Option("--pids <list>", "these processes (default: all that refer to the source)")
+        .argParser(pids).conflicts(["cgroup", "pidNamespace"]),
+    )
+    .option("--tree", "with --pids: their descendants, too")
+    .addOption(
+      new Option("--cgroup <directory>", "the processes of a cgroup and of those below it")
+        .conflicts(["pids", "pidNamespace"]),
+    )
+    .addOption(
+      new Option("--pid-namespace <pid>", "the processes of the pid namespace of this one")
+        .argParser(pid).conflicts(["pids", "cgroup"]),
+    )
+    .option("--leave", "leave what cannot be moved on the source")
+    .option("--dry-run", "only tell what would be moved and what stands in the way")
+    .option("--deadline <ms>", `how long stopping may take (default: ${defaultSwapDeadlineMs})`, milliseconds)
+    .option("--json", "print JSON")
+    .action(async (source, target, options) => {
+      const { swap } = await import("./swap.ts");
+      setCode(await swap(source, target, options, terminal));
+    });
 }
 
 function addInspectionCommands(program: Command, terminal: Terminal, setCode: (code: number) => void): void {
@@ -237,4 +272,15 @@ function milliseconds(text: string): number {
 
 function list(text: string): string[] {
   return text.split(",").filter((item) => item !== "");
+}
+
+function pid(text: string): number {
+  const valid = (value: number) => Number.isSafeInteger(value) && value > 0 && value <= 0x7fff_ffff;
+  return number(text, valid, "a process id");
+}
+
+function pids(text: string): number[] {
+  const named = list(text).map(pid);
+  if (named.length === 0) throw new InvalidArgumentError("Not a list of process ids.");
+  return named;
 }

@@ -1,6 +1,7 @@
 import type { MountFlag, ReplaceParams, ReplacesResult } from "../control/wire.ts";
 import { absolute } from "./mount.ts";
 import { narrated, selector, type SelectorOptions, type SocketOptions, withClient } from "./session.ts";
+import { swapText } from "./swap_text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The options of `spfs replace`. */
@@ -21,6 +22,8 @@ export interface ReplaceOptions extends SocketOptions {
   helper?: ReplaceParams["helper"];
   /** What to do about open files that the real file system does not have. */
   missing?: ReplaceParams["missing"];
+  /** What to do about running processes. */
+  swap?: ReplaceParams["swap"];
   /** The first pause between attempts, in milliseconds. */
   retryInitial?: number;
   /** The longest pause, in milliseconds. */
@@ -47,6 +50,7 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
     wait: options.wait,
     helper: options.helper,
     missing: options.missing,
+    swap: options.swap,
     retry: {
       initialMs: options.retryInitial,
       maxMs: options.retryMax,
@@ -64,7 +68,8 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
   terminal.out(
     options.json === true
       ? JSON.stringify(result) + "\n"
-      : `${result.mount}: ${result.state}, attempts: ${result.attempts}\n`,
+      : `${result.mount}: ${result.state}, attempts: ${result.attempts}\n` +
+        (result.swap === undefined ? "" : swapText(result.swap)),
   );
 }
 

@@ -62,6 +62,7 @@ export function narrated(
   return {
     events: progressEvents,
     onEvent: (event: WireEvent) => {
+      if (event.event === "swap.progress") return;
       if (mount === "all" || event.params.mount === mount) terminal.err(`${eventLine(event)}\n`);
     },
   };

@@ -1,5 +1,6 @@
 import type { StatusResult, WireMountStatus, WireParkedRequest, WireReplaceStatus } from "../control/wire.ts";
 import { type SocketOptions, withClient } from "./session.ts";
+import { obstacleLine, swapSummary } from "./swap_text.ts";
 import type { Terminal } from "./terminal.ts";
 import { durationText, pathText, printable, sizeText, table } from "./text.ts";
 
@@ -61,7 +62,21 @@ function details(mount: WireMountStatus): string {
   const waiting = requests.map((request) => `${mount.id}: ${requestText(request)}\n`).join("");
   const unlisted = mount.parked.count - requests.length;
   const more = requests.length > 0 && unlisted > 0 ? `${mount.id}: and ${unlisted} more\n` : "";
-  return replace + waiting + more;
+  return replace + waiting + more + leftText(mount);
+}
+
+/** How many things that were not moved are listed for a mount. */
+const listedLeft = 10;
+
+function leftText({ id, replace }: WireMountStatus): string {
+  if (replace?.swap === undefined) return "";
+  const { left } = replace.swap;
+  const lines = [
+    swapSummary(replace.swap),
+    ...left.slice(0, listedLeft).map((one) => `left: ${obstacleLine(one)}`),
+  ];
+  if (left.length > listedLeft) lines.push(`left: ${left.length - listedLeft} more`);
+  return lines.map((line) => `${id}: ${line}\n`).join("");
 }
 
 function replaceText(replace: WireReplaceStatus): string {

@@ -331,8 +331,12 @@ function shuttingDown(): ControlError {
   return new ControlError("shutting_down", "spfs is shutting down");
 }
 
+/** Stands for the mounts of a swap, which need be none of those that have names. Not the name of any. */
+const swaps = " swaps";
+
 /** The mount whose requests a request waits for. */
 function mountOf(method: HostMethod, params: unknown): string {
+  if (method === "swap.plan" || method === "swap.run") return swaps;
   const { id, mount } = params as { id: string; mount: string };
   return method === "mount.create" ? id : mount;
 }

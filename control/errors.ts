@@ -5,6 +5,7 @@
  */
 
 import type { WirePath } from "./values.ts";
+import type { WireObstacle } from "./wire_swap.ts";
 
 /** JSON-RPC error codes of the kinds that JSON-RPC itself defines; every other kind has -32000. */
 const codes = {
@@ -34,6 +35,7 @@ export const errorKinds = [
   "overloaded",
   "mount_lost",
   "deadline",
+  "swap_refused",
 ] as const;
 
 /** What went wrong, for programs to branch on. */
@@ -57,6 +59,10 @@ export interface ErrorData {
   rolledBack?: boolean | undefined;
   /** More text for people: kernel messages, a helper's stderr, the line of a parse error. */
   detail?: string | undefined;
+  /** What stands in the way of a swap; of many the first. */
+  obstacles?: WireObstacle[] | undefined;
+  /** How many stand in its way, those that are not listed included. */
+  obstacleCount?: number | undefined;
 }
 
 /** An error object of a JSON-RPC response. */

@@ -8,6 +8,7 @@
 import * as z from "zod/mini";
 import { lazily } from "./lazily.ts";
 import { count, errnoName, milliseconds, mountId, reportedPath } from "./codecs.ts";
+import { swapResult } from "./swap.ts";
 
 /** The names of all events. */
 export const eventNames = [
@@ -17,6 +18,7 @@ export const eventNames = [
   "mount.attempt",
   "replace.progress",
   "replace.done",
+  "swap.progress",
   "mount.lost",
   "mount.gone",
 ] as const;
@@ -43,8 +45,23 @@ export const events = lazily(
       }),
     /** A replacement reached a step. */
     "replace.progress": () => z.object({ mount: mountId, step: z.string() }),
-    /** A replacement ended. */
-    "replace.done": () => z.object({ mount: mountId, ok: z.boolean(), error: z.optional(fault()) }),
+    /** A replacement ended; with `swap` running processes were moved to the real file system. */
+    "replace.done": () =>
+      z.object({
+        mount: mountId,
+        ok: z.boolean(),
+        error: z.optional(fault()),
+        swap: z.optional(swapResult()),
+      }),
+    /** A `swap.run` or `swap.plan` reached a step. */
+    "swap.progress": () =>
+      z.object({
+        source: reportedPath,
+        target: reportedPath,
+        step: z.string(),
+        processes: z.optional(count),
+        tasks: z.optional(count),
+      }),
     /** A mount broke: its worker or its connection to the kernel died. */
     "mount.lost": () => z.object({ mount: mountId, reason: z.string() }),
     /** A mount ended as ordered, and its id is free. */

@@ -52,7 +52,8 @@ export type HostMethod = Exclude<MethodName, "initialize" | "cancel">;
  * by throwing a ControlError; anything else thrown is answered as `internal` and goes to {@linkcode Handler.failed}.
  *
  * Requests for one mount begin one after the other, in the order they came in, whatever connection they came by; a request for
- * "all" waits for those before it and holds back those after it. `status`, `mount.abort` and `quit` begin at once.
+ * "all" waits for those before it and holds back those after it. `swap.plan` and `swap.run` begin one after the other, as if all of
+ * them were for one mount. `status`, `mount.abort` and `quit` begin at once.
  */
 export type HostMethods = {
   readonly [M in HostMethod]: (params: Params<M>, context: RequestContext) => Promise<Result<M>>;

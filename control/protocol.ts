@@ -26,6 +26,16 @@ import { errorKinds } from "./errors.ts";
 import { eventNames } from "./events.ts";
 import { lazily } from "./lazily.ts";
 import { limits } from "./limits.ts";
+import {
+  obstacle,
+  selection,
+  swapDeadline,
+  swapPlanParams,
+  swapPlanResult,
+  swapResult,
+  swapRunParams,
+} from "./swap.ts";
+import { swapModes } from "./swap_words.ts";
 
 /** What a mount does with requests: serve the placeholder, park everything, or pass on to the real file system. */
 export const mountMode = z.enum(["restore", "stub", "proxy"]);
@@ -153,8 +163,17 @@ const mountReplace = lazily({
       retry: z.prefault(retryPolicy(), {}),
       helper: z._default(z.enum(["auto", "never", "always"]), "auto"),
       missing: z._default(z.enum(["refuse", "stale"]), "refuse"),
+      swap: z._default(z.enum(swapModes), "auto"),
+      swapProcesses: selection(),
+      swapDeadlineMs: swapDeadline(),
     }),
-  result: () => z.object({ mount: mountId, state: z.enum(["held", "running", "done"]), attempts: count }),
+  result: () =>
+    z.object({
+      mount: mountId,
+      state: z.enum(["held", "running", "done"]),
+      attempts: count,
+      swap: z.optional(swapResult()),
+    }),
 });
 
 const mountAbort = lazily({
@@ -182,6 +201,7 @@ const replaceStatus = () =>
     attempts: count,
     lastError: z.optional(z.object({ errno: z.optional(errnoName), message: z.string() })),
     nextRetryMs: z.optional(milliseconds),
+    swap: z.optional(swapResult()),
   });
 
 const mountStatus = () =>
@@ -245,6 +265,8 @@ export const others = lazily({
         index: z.optional(count),
         rolledBack: z.optional(z.boolean()),
         detail: z.optional(z.string()),
+        obstacles: z.optional(z.array(obstacle())),
+        obstacleCount: z.optional(count),
       }),
     }),
 });
@@ -259,6 +281,9 @@ const quit = lazily({
   result: () => z.object({}),
 });
 
+const swapPlan = lazily({ params: swapPlanParams, result: swapPlanResult });
+const swapRun = lazily({ params: swapRunParams, result: swapResult });
+
 /** Every method's parameters and result. */
 export const methods = {
   "initialize": initialize,
@@ -269,6 +294,8 @@ export const methods = {
   "mount.release": resume,
   "mount.retry": resume,
   "mount.abort": mountAbort,
+  "swap.plan": swapPlan,
+  "swap.run": swapRun,
   "status": status,
   "cancel": cancel,
   "quit": quit,

@@ -78,7 +78,7 @@ export class ControlServer implements ServerState {
     const monotonicMs = Math.round(performance.now() * 1000) / 1000;
     try {
       const encoded = { monotonicMs, ...encodeEvent(event, params) };
-      const key = progress.has(event) ? `${event} ${params.mount}` : undefined;
+      const key = progress.has(event) && "mount" in params ? `${event} ${params.mount}` : undefined;
       for (const connection of connections) connection.sendEvent(event, encoded, key);
     } catch (error) {
       this.handler.failed?.(event, error);

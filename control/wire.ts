@@ -8,8 +8,17 @@
 import type { ErrorData } from "./errors.ts";
 import type { WireInt64, WireMode, WirePath } from "./values.ts";
 import type { WireEntry } from "./wire_entries.ts";
+import type {
+  SwapMode,
+  SwapPlanParams,
+  SwapPlanResult,
+  SwapRunParams,
+  WireSelection,
+  WireSwapResult,
+} from "./wire_swap.ts";
 
 export type * from "./wire_entries.ts";
+export type * from "./wire_swap.ts";
 
 /** A mount's mode: serve the placeholder, park every request, or pass on to the real file system. */
 export type MountMode = "restore" | "stub" | "proxy";
@@ -175,6 +184,12 @@ export interface ReplaceParams {
    * waiting; or go on and answer what uses the file ESTALE ("stale").
    */
   missing?: "refuse" | "stale" | undefined;
+  /** Whether running processes are moved to the real file system; "auto" when absent. */
+  swap?: SwapMode | undefined;
+  /** Which processes; every one that refers to the mount when absent. */
+  swapProcesses?: WireSelection | undefined;
+  /** How long stopping their tasks may take, in milliseconds; 5000 when absent. */
+  swapDeadlineMs?: number | undefined;
 }
 
 /** What `mount.replace` answers. */
@@ -185,6 +200,8 @@ export interface ReplaceResult {
   state: "held" | "running" | "done";
   /** Attempts to mount so far. */
   attempts: number;
+  /** What was moved and what was left, where it is done and processes were to be moved. */
+  swap?: WireSwapResult | undefined;
 }
 
 /** `mount.release` and `mount.retry`. */
@@ -257,6 +274,8 @@ export interface WireReplaceStatus {
   lastError?: { errno?: string | undefined; message: string } | undefined;
   /** Milliseconds to the next attempt. */
   nextRetryMs?: number | undefined;
+  /** What was moved to the real file system and what was left, where it is done and processes were to be moved. */
+  swap?: WireSwapResult | undefined;
 }
 
 /** How a mount is. */
@@ -337,6 +356,10 @@ export interface WireMethods {
   "mount.retry": { params: SelectorWaitParams; result: ReplacesResult };
   /** Answers what is parked with an error and takes the mount away. */
   "mount.abort": { params: AbortParams; result: AbortResult };
+  /** Tells what moving processes from one mount to another would move, and what stands in the way. */
+  "swap.plan": { params: SwapPlanParams; result: SwapPlanResult };
+  /** Moves processes from one mount to another. */
+  "swap.run": { params: SwapRunParams; result: WireSwapResult };
   /** Tells how everything is. */
   "status": { params: StatusParams; result: StatusResult };
   /** Ends a request that is in flight. */
@@ -375,8 +398,21 @@ export interface WireEvents {
   };
   /** A replacement reached a step. */
   "replace.progress": { mount: string; step: string };
-  /** A replacement ended. */
-  "replace.done": { mount: string; ok: boolean; error?: EventError | undefined };
+  /** A replacement ended; with `swap` running processes were moved to the real file system. */
+  "replace.done": {
+    mount: string;
+    ok: boolean;
+    error?: EventError | undefined;
+    swap?: WireSwapResult | undefined;
+  };
+  /** A `swap.run` or `swap.plan` reached a step. */
+  "swap.progress": {
+    source: WirePath;
+    target: WirePath;
+    step: string;
+    processes?: number | undefined;
+    tasks?: number | undefined;
+  };
   /** A mount broke. */
   "mount.lost": { mount: string; reason: string };
   /** A mount ended as ordered, and its name is free. */

@@ -29,9 +29,10 @@ import { ensurePrivateDirectory, ownerDirectoryName, runtimeDirectory } from "./
 import type { ServeOptions } from "./serve.ts";
 import { type ControlSocket, listenAt, SocketError } from "./socket.ts";
 import { Supervisor } from "./supervisor.ts";
+import { createRunSwap } from "./swap_jobs.ts";
 import { supportsBeneath } from "./swap_support.ts";
 import { within } from "./time_limit.ts";
-import { startNamespaceWorker } from "./workers.ts";
+import { startNamespaceWorker, startSwapWorker } from "./workers.ts";
 
 /** How long clients have to read their last replies, in milliseconds. */
 const lastRepliesMs = 1000;
@@ -96,6 +97,7 @@ class Daemon {
       ownerTag: formatOwnerTag(this.#owner),
       log,
       run,
+      runSwap: createRunSwap(startSwapWorker),
       startMountWorker: takeMountWorker,
       emit: (event, params) => {
         this.#server.emit(event, params);

@@ -8,6 +8,7 @@ import type { Emit } from "../control/events.ts";
 import type { Log } from "./log.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
+import type { RunSwap } from "./swap_messages.ts";
 
 /** What the parts of the daemon's main thread share. */
 export interface DaemonContext {
@@ -17,6 +18,8 @@ export interface DaemonContext {
   readonly log: Log;
   /** Runs a job on a namespace worker. */
   readonly run: RunJob;
+  /** Moves processes from one mount to another, on the swap worker. */
+  readonly runSwap: RunSwap;
   /** Starts a mount worker. */
   readonly startMountWorker: () => Worker;
   /** Tells clients of an event. */

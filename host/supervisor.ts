@@ -20,6 +20,7 @@ import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { sameParams } from "./same_params.ts";
+import { SwapMethods } from "./swap_methods.ts";
 import { unlessAborted } from "./time_limit.ts";
 import type { CreateResult, GoneEvent } from "./worker_messages.ts";
 
@@ -38,7 +39,8 @@ export class Supervisor {
   readonly #mounts = new Map<string, ManagedMount>();
   // Mountpoints of mounts that are being made: two must not be made at one path at a time.
   readonly #making = new Set<string>();
-  readonly #creations = new Set<Promise<unknown>>();
+  // What the end waits for: the making of mounts, and swaps.
+  readonly #unfinished = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #ready: Promise<unknown>;
   #active = 0;
@@ -75,6 +77,7 @@ export class Supervisor {
       },
       selected: (selector) => this.#selected(selector),
     });
+    const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
     const methods: HostMethods = {
       "mount.create": (params, request) => this.#tracked(this.#create(params, request)),
       "file.create": (params) => this.#populate(params),
@@ -83,6 +86,8 @@ export class Supervisor {
       "mount.release": (params, request) => replace.release(params, request),
       "mount.retry": (params, request) => replace.retry(params, request),
       "mount.abort": (params) => this.#abort(params),
+      "swap.plan": (params, request) => this.#tracked(swap.plan(params, request)),
+      "swap.run": (params, request) => this.#tracked(swap.run(params, request)),
       "status": (params) => this.#status(params),
       "quit": (params) => this.#quit(params),
     };
@@ -99,7 +104,7 @@ export class Supervisor {
   async endAll(errno: number): Promise<void> {
     this.#stop.abort(new ControlError("shutting_down", "spfs is shutting down"));
     const endMounts = () => Promise.all([...this.#mounts.values()].map((mount) => this.#end(mount, errno)));
-    await Promise.all([endMounts(), Promise.allSettled(this.#creations)]);
+    await Promise.all([endMounts(), Promise.allSettled(this.#unfinished)]);
     await endMounts();
   }
 
@@ -127,9 +132,9 @@ export class Supervisor {
     };
   }
 
-  #tracked<T>(creation: Promise<T>): Promise<T> {
-    this.#creations.add(creation);
-    return creation.finally(() => this.#creations.delete(creation));
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#unfinished.add(work);
+    return work.finally(() => this.#unfinished.delete(work));
   }
 
   async #create(params: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">> {

@@ -17,6 +17,8 @@ export function fakeHost(methods: Partial<HostMethods>, hooks: Partial<Handler> 
       "mount.release": missing("mount.release"),
       "mount.retry": missing("mount.retry"),
       "mount.abort": missing("mount.abort"),
+      "swap.plan": missing("swap.plan"),
+      "swap.run": missing("swap.run"),
       "status": missing("status"),
       "quit": missing("quit"),
       ...methods,

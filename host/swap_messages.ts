@@ -1,0 +1,66 @@
+/**
+ * The orders of the swap worker, as plain data. Types only.
+ *
+ * @module
+ */
+
+import type { Obstacle, Selection, SwapResult } from "../swap/types.ts";
+import type { WorkerError } from "./worker_messages.ts";
+
+/** A swap of one mount's users to another mount, both of which are in place. */
+export interface SwapOrder {
+  /** The mountpoint of the mount whose users are moved: an absolute path. */
+  readonly source: Uint8Array;
+  /** The mountpoint of the mount that they are moved to: an absolute path. */
+  readonly target: Uint8Array;
+  /** Which processes. */
+  readonly selection: Selection;
+  /** Whether what cannot be moved is left on the source; otherwise nothing is moved when anything cannot be. */
+  readonly leave: boolean;
+  /**
+   * Whether to only look. The outcome then is the result that moving would have with `leave`: `left` is what stands in the way,
+   * `stoppedMs` is for how long tasks were stopped to look at them.
+   */
+  readonly dryRun: boolean;
+  /** How long stopping the tasks may take, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+/** A step of a swap. "swapped" comes last, when the tasks run again. */
+export type SwapStep = "stopping" | "collecting" | "moving" | "swapped";
+
+/** What is known at a step. */
+export interface SwapDetail {
+  /** How many processes are moved. */
+  readonly processes?: number;
+  /** How many tasks (threads) are stopped. */
+  readonly tasks?: number;
+}
+
+/** How an order ended. `ok` false: nothing was changed, or all of it undone. */
+export type SwapOutcome =
+  | { readonly ok: true; readonly result: SwapResult }
+  | { readonly ok: false; readonly obstacles: readonly Obstacle[]; readonly message: string };
+
+/** What whoever orders a swap may want to know and to do meanwhile. None of these may throw. */
+export interface SwapHooks {
+  /** It reached a step. */
+  progress?(step: SwapStep, detail: SwapDetail): void;
+  /** The worker takes the order now: from here on it is carried out to its end. */
+  begun?(): void;
+  /** While the order waits for its turn: aborting takes it back, and it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Carries an order out, after those that came before: there is one tracer.
+ *
+ * @throws {ControlError} `system` when a mountpoint cannot be looked at, `internal` when the worker failed
+ */
+export type RunSwap = (order: SwapOrder, hooks?: SwapHooks) => Promise<SwapOutcome>;
+
+/** What the worker posts: any number of steps, then how the order ended or why it could not be carried out. */
+export type SwapReply =
+  | { readonly progress: { readonly step: SwapStep; readonly detail: SwapDetail } }
+  | { readonly outcome: SwapOutcome }
+  | { readonly error: WorkerError };
