@@ -1,12 +1,13 @@
 /**
- * Constants of the Linux headers under their C names: those of files, descriptors and directories here, those of mounts, namespaces and
- * capabilities in the module that is re-exported. Values are those of asm-generic unless `arch.ts` says otherwise.
+ * Constants of the Linux headers under their C names: those of files, descriptors, directories and processes here, those of mounts,
+ * namespaces and capabilities, and those of sockets, in the modules that are re-exported. Values are those of asm-generic unless `arch.ts` says otherwise.
  *
  * @module
  */
 import { arch, openFlags } from "./arch.ts";
 
 export * from "./mount_constants.ts";
+export * from "./socket_constants.ts";
 
 /** As a directory: the current one. */
 export const AT_FDCWD: number = -100;
@@ -271,3 +272,20 @@ export const XATTR_REPLACE = 2;
 export const RLIMIT_CORE = 4;
 /** One more than the highest descriptor. */
 export const RLIMIT_NOFILE = 7;
+
+/** kcmp(2): the open file descriptions of two descriptors. */
+export const KCMP_FILE = 0;
+/** kcmp(2): the address spaces. */
+export const KCMP_VM = 1;
+/** kcmp(2): the descriptor tables. */
+export const KCMP_FILES = 2;
+/** kcmp(2): root, current directory and umask. */
+export const KCMP_FS = 3;
+/** kcmp(2): the signal handlers. */
+export const KCMP_SIGHAND = 4;
+/** kcmp(2): the I/O contexts. */
+export const KCMP_IO = 5;
+/** kcmp(2): the lists of semaphore adjustments. */
+export const KCMP_SYSVSEM = 6;
+/** kcmp(2): a descriptor and what an epoll instance watches; Linux 4.13. */
+export const KCMP_EPOLL_TFD = 7;

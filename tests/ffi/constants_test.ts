@@ -11,6 +11,7 @@ const includes = [
   "dirent.h",
   "fcntl.h",
   "linux/capability.h",
+  "linux/kcmp.h",
   "linux/mount.h",
   "linux/openat2.h",
   "linux/prctl.h",
@@ -21,6 +22,7 @@ const includes = [
   "sys/eventfd.h",
   "sys/file.h",
   "sys/resource.h",
+  "sys/socket.h",
   "unistd.h",
 ];
 
@@ -37,7 +39,7 @@ for (const { name, flags: tree } of trees) {
     fn() {
       const names = Object.keys(constants);
       const kernel = names.filter((name) => !UMOUNT.includes(name));
-      const enumerator = /^FSCONFIG_(?!CMD_CREATE_EXCL)/; // that one is newer than some headers
+      const enumerator = /^(FSCONFIG_(?!CMD_CREATE_EXCL)|KCMP_|SOCK_|SCM_|MSG_)/; // that one is newer than some headers
       const questions = (list: readonly string[]) =>
         list.map((name) => ({
           name,
