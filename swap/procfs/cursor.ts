@@ -8,7 +8,6 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
 const MINUS = 0x2d;
-const ZERO = 0x30;
 const MAX_U64 = 2n ** 64n - 1n;
 /** How much of a bad line an error quotes. */
 const QUOTED = 120;
@@ -75,15 +74,10 @@ export class Cursor {
    * @throws {SyntaxError} if there is none, or it is larger.
    */
   number(base: 8 | 10 | 16): number {
-    const { bytes } = this;
     const start = this.at;
-    let value = 0;
-    for (let digit; (digit = digitOf(bytes[this.at])) < base; this.at++) value = value * base + digit;
-    if (this.at === start) this.fail(`no number in base ${base}`);
-    if (value > Number.MAX_SAFE_INTEGER && (base !== 16 || this.at - start > 16)) {
-      this.fail("too large a number", start);
-    }
-    return value;
+    const value = this.digits(base);
+    const exact = value <= Number.MAX_SAFE_INTEGER || base === 16 && value < 2 ** 64;
+    return exact ? value : this.fail("too large a number", start);
   }
 
   /**
@@ -92,17 +86,13 @@ export class Cursor {
    * @throws {SyntaxError} if there is none, or it is larger.
    */
   bigint(base: 10 | 16): bigint {
-    const { bytes } = this;
     const start = this.at;
-    let value = 0;
-    for (let digit; (digit = digitOf(bytes[this.at])) < base; this.at++) value = value * base + digit;
-    if (this.at === start) this.fail(`no number in base ${base}`);
+    const value = this.digits(base);
     if (value <= Number.MAX_SAFE_INTEGER) return BigInt(value);
     if (value > 2 ** 64) this.fail("too large a number", start);
     let exact = 0n;
-    for (let i = start; i < this.at; i++) exact = exact * BigInt(base) + BigInt(digitOf(bytes[i]));
-    if (exact > MAX_U64) this.fail("too large a number", start);
-    return exact;
+    for (let i = start; i < this.at; i++) exact = exact * BigInt(base) + BigInt(digitOf(this.bytes[i]!));
+    return exact <= MAX_U64 ? exact : this.fail("too large a number", start);
   }
 
   /**
@@ -114,6 +104,22 @@ export class Cursor {
     if (this.peek() !== MINUS) return this.bigint(10);
     this.at++;
     return -this.bigint(10);
+  }
+
+  /** Goes past digits; their value is rounded above 2^53. */
+  private digits(base: number): number {
+    const { bytes, at: start } = this;
+    const end = bytes.length;
+    let at = start;
+    let value = 0;
+    for (; at < end; at++) {
+      const digit = digitOf(bytes[at]!);
+      if (digit >= base) break;
+      value = value * base + digit;
+    }
+    if (at === start) this.fail(`no number in base ${base}`);
+    this.at = at;
+    return value;
   }
 
   /** What comes before the next blank, the end of the line or of the file, as text of one character a byte; may be empty. */
@@ -183,8 +189,7 @@ export class Cursor {
 }
 
 /** The value of a digit, lower case as the kernel writes them; more than any base allows when it is none. */
-function digitOf(byte: number | undefined): number {
-  if (byte === undefined) return 99;
-  if (byte <= 0x39) return byte >= ZERO ? byte - ZERO : 99;
+function digitOf(byte: number): number {
+  if (byte <= 0x39) return byte >= 0x30 ? byte - 0x30 : 99;
   return byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : 99;
 }

@@ -46,6 +46,13 @@ export interface SmapsEntry {
   readonly protectionKey: number;
 }
 
+/** The codes of one or more VmFlags lines, and where such a line is. */
+interface KnownFlags {
+  readonly at: number;
+  readonly length: number;
+  readonly flags: ReadonlySet<string>;
+}
+
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 /** Where the kernel's half begins: `[vsyscall]` is there, and nothing that a process could have mapped. */
@@ -61,25 +68,24 @@ const KERNEL_HALF = 2 ** 63;
 export function parseMaps(bytes: Uint8Array, wanted?: (major: number, minor: number) => boolean): Vma[] {
   const vmas: Vma[] = [];
   const cursor = new Cursor(bytes, "maps");
-  // Of neighbouring lines most have the same device: the answer is asked for once.
-  let [major, minor, want] = [-1, -1, true];
-  while (!cursor.done) {
-    const start = cursor.at;
-    const end = cursor.lineEnd();
+  // Of neighbouring lines most have the same device, so the answer for a device is kept while it is the same text.
+  let answered = -1;
+  let want = true;
+  for (let start = 0; start < bytes.length;) {
     if (wanted !== undefined) {
-      cursor.at = deviceColumn(bytes, start, end);
-      const [ofMajor, ofMinor] = [device(cursor, ":"), device(cursor, " ")];
-      if (ofMajor !== major || ofMinor !== minor) {
-        [major, minor] = [ofMajor, ofMinor];
-        want = wanted(major, minor);
+      const column = deviceColumn(bytes, start);
+      if (answered < 0 || !sameWord(bytes, answered, column)) {
+        cursor.at = column;
+        want = wanted(device(cursor, ":"), device(cursor, " "));
+        answered = column;
       }
-      cursor.at = start;
     }
+    cursor.at = start;
     if (want) {
       const vma = parseVma(cursor);
       if (vma.start < KERNEL_HALF) vmas.push(vma);
     }
-    cursor.at = end + 1;
+    start = cursor.lineEnd() + 1;
   }
   return vmas;
 }
@@ -121,19 +127,18 @@ export function vdsoStart(bytes: Uint8Array): number | undefined {
  */
 export function parseSmaps(bytes: Uint8Array): SmapsEntry[] {
   const entries: SmapsEntry[] = [];
-  const flagSets = new Map<string, ReadonlySet<string>>();
+  const known: KnownFlags[] = [];
   const cursor: Cursor = new Cursor(bytes, "smaps");
   while (!cursor.done) {
     const { start, end } = parseVma(cursor);
     cursor.skipLine();
     let [lockedKb, protectionKey] = [0, 0];
     let vmFlags: ReadonlySet<string> | undefined;
-    // Every line of a mapping but its first has a key that begins with a capital or, THPeligible's like, at least no hexadecimal digit.
-    while (!cursor.done && !isHex(cursor.peek())) {
-      if (cursor.take("VmFlags:")) vmFlags = parseFlags(cursor, flagSets);
-      else if (cursor.take("Locked:")) lockedKb = value(cursor);
-      else if (cursor.take("ProtectionKey:")) protectionKey = value(cursor);
-      cursor.skipLine();
+    // The first line of the next mapping begins with a digit, one of a to f counts as such; keys begin with other letters.
+    for (let byte; !isHex(byte = cursor.peek()) && byte >= 0; cursor.skipLine()) {
+      if (byte === 0x4c && cursor.take("Locked:")) lockedKb = value(cursor);
+      else if (byte === 0x50 && cursor.take("ProtectionKey:")) protectionKey = value(cursor);
+      else if (byte === 0x56 && cursor.take("VmFlags:")) vmFlags = parseFlags(cursor, known);
     }
     if (vmFlags === undefined) cursor.fail("no VmFlags", cursor.at - 1);
     if (start < KERNEL_HALF) entries.push({ start, end, vmFlags, lockedKb, protectionKey });
@@ -174,19 +179,38 @@ function device(cursor: Cursor, delimiter: string): number {
   return number;
 }
 
-/** Where the device begins in `START-END PERM OFFSET DEVICE ...`: behind the third space; `end` if there are fewer. */
-function deviceColumn(bytes: Uint8Array, start: number, end: number): number {
+/** Where the device begins in `START-END PERM OFFSET DEVICE ...`: behind the third space, if there is one. */
+function deviceColumn(bytes: Uint8Array, start: number): number {
   let at = start;
-  for (let spaces = 0; spaces < 3 && at < end; at++) if (bytes[at] === SPACE) spaces++;
+  for (let spaces = 0; spaces < 3 && at < bytes.length; at++) if (bytes[at] === SPACE) spaces++;
   return at;
 }
 
-function parseFlags(cursor: Cursor, known: Map<string, ReadonlySet<string>>): ReadonlySet<string> {
+/** Whether the same bytes are at both places, up to a space and with it. */
+function sameWord(bytes: Uint8Array, one: number, other: number): boolean {
+  for (; other < bytes.length; one++, other++) {
+    if (bytes[one] !== bytes[other]) return false;
+    if (bytes[one] === SPACE) return true;
+  }
+  return false;
+}
+
+/** The codes of a line, as one set for all lines of the same text. */
+function parseFlags(cursor: Cursor, known: KnownFlags[]): ReadonlySet<string> {
+  const { bytes, at: start } = cursor;
   const end = cursor.lineEnd();
-  const text = String.fromCharCode(...cursor.bytes.subarray(cursor.at, Math.min(end, cursor.at + 1024)));
-  let flags = known.get(text);
-  if (flags === undefined) known.set(text, flags = new Set(text.split(" ").filter((code) => code !== "")));
+  for (const { at, length, flags } of known) {
+    if (length === end - start && sameBytes(bytes, at, start, length)) return flags;
+  }
+  const flags = new Set<string>();
+  for (cursor.blanks(); cursor.at < end; cursor.blanks()) flags.add(cursor.word());
+  known.push({ at: start, length: end - start, flags });
   return flags;
+}
+
+function sameBytes(bytes: Uint8Array, one: number, other: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[one + i] !== bytes[other + i]) return false;
+  return true;
 }
 
 function value(cursor: Cursor): number {
