@@ -1,21 +1,28 @@
 /**
- * The C programs of `victims/`, compiled once for each run of the tests.
+ * The C programs of a `victims/` folder, compiled once for each run of the tests.
  *
  * @module
  */
 
-const sources = new URL("../victims/", import.meta.url).pathname;
+const ours = new URL("../victims/", import.meta.url);
 const built = new Map<string, string>();
 let directory: string | undefined;
 
-/** The path of an executable made of `victims/NAME.c`. @throws {Error} with the compiler's messages. */
-export function victim(name: string): string {
-  let path = built.get(name);
+/**
+ * The path of an executable made of `NAME.c` in a folder, e2e's own by default.
+ *
+ * @param flags for the compiler, besides those that all get; always the same ones for a program
+ * @throws {Error} with the compiler's messages.
+ */
+export function victim(name: string, folder: URL = ours, flags: readonly string[] = []): string {
+  const source = new URL(`${name}.c`, folder).pathname;
+  let path = built.get(source);
   if (path === undefined) {
     directory ??= temporaryDirectory();
-    path = `${directory}/${name}`;
-    compile(`${sources}${name}.c`, path);
-    built.set(name, path);
+    Deno.mkdirSync(`${directory}/${built.size}`); // programs of two folders may have the same name
+    path = `${directory}/${built.size}/${name}`;
+    compile(source, path, flags);
+    built.set(source, path);
   }
   return path;
 }
