@@ -289,3 +289,12 @@ export const KCMP_IO = 5;
 export const KCMP_SYSVSEM = 6;
 /** kcmp(2): a descriptor and what an epoll instance watches; Linux 4.13. */
 export const KCMP_EPOLL_TFD = 7;
+
+/** fcntl(2): how many bytes a pipe holds. */
+export const F_SETPIPE_SZ = 1031;
+/** See F_SETPIPE_SZ. */
+export const F_GETPIPE_SZ = 1032;
+/** tee(2), splice(2): do not wait. */
+export const SPLICE_F_NONBLOCK = 2;
+/** ioctl(2): how many bytes can be read: of pipes, sockets, inotify instances. */
+export const FIONREAD = 0x541b;
