@@ -17,7 +17,7 @@ import { UsageError } from "./usage.ts";
 const exitCodeHelp = `
 Exit codes:
   0  done
-  1  failed: the daemon answered with an error
+  1  failed: the daemon answered with an error, or a swap was refused
   2  the command line is wrong
   3  the daemon cannot be reached
   4  check found something degraded or missing

@@ -64,7 +64,8 @@ export async function swap(
   runSwap?: RunSwap,
 ): Promise<number> {
   const order = swapOrder(source, target, options);
-  const outcome = await holdingSignals(terminal, (runSwap ?? await ownRunSwap())(order));
+  const run = runSwap ?? await ownRunSwap();
+  const outcome = await holdingSignals(terminal, () => run(order));
   return await report(order, outcome, options.json === true, terminal);
 }
 
@@ -101,7 +102,7 @@ async function report(
 }
 
 /** A signal in the middle would leave processes half moved: the first of each kind is not heeded until the swap is over. */
-async function holdingSignals<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
+async function holdingSignals<T>(terminal: Terminal, work: () => Promise<T>): Promise<T> {
   const held = new Map<Deno.Signal, () => void>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     const listener = () => {
@@ -113,7 +114,7 @@ async function holdingSignals<T>(terminal: Terminal, work: Promise<T>): Promise<
     Deno.addSignalListener(signal, listener);
   }
   try {
-    return await work;
+    return await work();
   } finally {
     for (const [signal, listener] of held) Deno.removeSignalListener(signal, listener);
   }

@@ -55,14 +55,15 @@ export class SwapMethods {
     this.#check(source, target);
     const order: SwapOrder = { source, target, selection: processes, leave, dryRun, deadlineMs };
     const { log, emit, runSwap } = this.#context;
-    const what = `swap from ${pathText(source)} to ${pathText(target)}`;
+    const subject = { request: dryRun ? "swap.plan" : "swap.run" };
+    const what = `from ${pathText(source)} to ${pathText(target)}`;
     let outcome;
     try {
       outcome = await runSwap(order, {
         signal: AbortSignal.any([request.signal, this.#stop]),
         begun: () => request.beginCommit(),
         progress: (step, detail) => {
-          log.write("debug", `${what}: ${step}`);
+          log.write("debug", `${what}: ${step}`, subject);
           emit("swap.progress", { source, target, step, ...detail });
         },
       });
@@ -74,7 +75,7 @@ export class SwapMethods {
       const { processes, left, stoppedMs } = outcome.result;
       const text = `${what}: moved ${processes.length} processes, left ${left.length} things, ` +
         `stopped tasks for ${stoppedMs.toFixed(1)} ms`;
-      log.write("info", text);
+      log.write("info", text, subject);
     }
     return outcome.result;
   }

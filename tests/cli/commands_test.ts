@@ -207,7 +207,16 @@ Deno.test("cli: replace passes every option", async () => {
       "--retry-max",
       "2000",
     ],
-    ...["--retry-factor", "1.5", "--retry-deadline", "60000", "--retry-errnos", "ENETUNREACH,ETIMEDOUT"],
+    ...[
+      "--swap",
+      "require",
+      "--retry-factor",
+      "1.5",
+      "--retry-deadline",
+      "60000",
+      "--retry-errnos",
+      "ENETUNREACH,ETIMEDOUT",
+    ],
   ]);
   assertEquals([code, out], [0, "a: held, attempts: 0\n"]);
   assertEquals(given, [["mount.replace", {
@@ -220,6 +229,9 @@ Deno.test("cli: replace passes every option", async () => {
     wait: false,
     helper: "always",
     missing: "stale",
+    swap: "require",
+    swapProcesses: { kind: "referring" },
+    swapDeadlineMs: 5000,
     retry: {
       initialMs: 50,
       maxMs: 2000,

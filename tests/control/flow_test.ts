@@ -52,6 +52,40 @@ Deno.test("flow: mount.create takes its place in the order of the mount it makes
   client.end.close();
 });
 
+Deno.test("flow: swaps go one after the other, beside every mount but not beside all of them", async () => {
+  const begun: string[] = [];
+  const finish: (() => void)[] = [];
+  const held = heldSetMode();
+  const result = { processes: [], left: [], obstacles: [], stoppedMs: 0, tasks: 0, descriptions: 0 };
+  const hold = (name: string) => () => {
+    begun.push(name);
+    return new Promise<typeof result>((resolve) => finish.push(() => resolve(result)));
+  };
+  const { client } = serveOne(fakeHost({
+    "swap.plan": hold("plan"),
+    "swap.run": hold("run"),
+    "mount.setMode": held.method,
+  }));
+  await client.initialize();
+  await client.request(1, "swap.run", { source: "/a", target: "/b" });
+  await client.request(2, "swap.plan", { source: "/c", target: "/d" });
+  await client.request(3, "mount.setMode", stub("a"));
+  await client.request(4, "mount.setMode", stub("all"));
+  await held.begun(1);
+  assertEquals([begun, held.calls.map((call) => call.mount)], [["run"], ["a"]]);
+  held.calls[0]!.finish();
+  assertEquals((await client.next()).id, 3);
+  finish[0]!();
+  assertEquals((await client.next()).id, 1);
+  assertEquals([begun, held.calls.length], [["run", "plan"], 1]);
+  finish[1]!();
+  assertEquals((await client.next()).id, 2);
+  await held.begun(2);
+  held.calls[1]!.finish();
+  assertEquals((await client.next()).id, 4);
+  client.end.close();
+});
+
 Deno.test("flow: status, mount.abort and quit do not wait for a mount that is busy", async () => {
   const held = heldSetMode();
   const { client } = serveOne(fakeHost({

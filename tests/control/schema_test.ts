@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { events } from "../../control/events.ts";
 import { methods } from "../../control/protocol.ts";
 import { protocolSchema, schemaText } from "../../control/schema.ts";
+import { resourceKinds, swapModes } from "../../control/swap_words.ts";
 
 // deno-lint-ignore no-explicit-any
 const schema = protocolSchema() as any;
@@ -20,6 +21,19 @@ Deno.test("schema: every method and event is there, parameters closed, results o
     assert(schema.$defs[`${event}.event`].required.includes("seq"));
   }
   assertEquals(schema.oneOf.length, Object.keys(methods).length);
+});
+
+Deno.test("schema: what a swap is about is named alike wherever it is told", () => {
+  const { properties } = schema.$defs["swap.run.result"];
+  assertEquals(properties.left.items.properties.kind.enum, resourceKinds);
+  assertEquals(properties.processes.items.properties.moved.propertyNames.enum, resourceKinds);
+  assertEquals(properties.processes.items.properties.moved.required, undefined);
+  assertEquals(schema.$defs["mount.replace.result"].properties.swap, schema.$defs["swap.run.result"]);
+  assertEquals(
+    schema.$defs.error.properties.data.properties.obstacles.items,
+    schema.$defs["swap.plan.result"].properties.obstacles.items,
+  );
+  assertEquals(schema.$defs["mount.replace.params"].properties.swap.enum, swapModes);
 });
 
 Deno.test("schema: it shows the wire's form, not the program's", () => {

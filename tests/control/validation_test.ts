@@ -72,7 +72,68 @@ Deno.test("validation: parameters arrive decoded, with defaults", () => {
   );
 });
 
+Deno.test("validation: a swap is of every process that refers to the mount, unless others are named", () => {
+  const sides = { source: "/a", target: { b64: "L/8=" } };
+  assertEquals(decodeParams("swap.run", sides), {
+    source: bytes("/a"),
+    target: new Uint8Array([0x2f, 0xff]),
+    processes: { kind: "referring" },
+    leave: false,
+    deadlineMs: 5000,
+  });
+  const selected = (processes: unknown) => decodeParams("swap.plan", { ...sides, processes }).processes;
+  assertEquals(selected({ kind: "pids", pids: [7, 8] }), { kind: "pids", pids: [7, 8], tree: false });
+  assertEquals(selected({ kind: "cgroup", path: "/c" }), { kind: "cgroup", path: "/c" });
+  assertEquals(selected({ kind: "pid-namespace", pid: 9 }), { kind: "pid-namespace", pid: 9 });
+  const replace = decodeParams("mount.replace", { mount: "a", source: "/dev/x", type: "ext4" });
+  assertEquals([replace.swap, replace.swapProcesses, replace.swapDeadlineMs], [
+    "auto",
+    { kind: "referring" },
+    5000,
+  ]);
+});
+
+const swap = { source: "/a", target: "/b" };
+
 const refusals: [string, MethodName, unknown, string][] = [
+  [
+    "a relative source of a swap",
+    "swap.plan",
+    { source: "a", target: "/b" },
+    "swap.plan: source: must begin with /",
+  ],
+  ["leaving in a plan", "swap.plan", { ...swap, leave: true }, "swap.plan: leave: unknown key"],
+  [
+    "a selection nobody knows",
+    "swap.run",
+    { ...swap, processes: { kind: "all" } },
+    "swap.run: processes.kind: expected one of referring, pids, cgroup, pid-namespace",
+  ],
+  [
+    "no process at all",
+    "swap.run",
+    { ...swap, processes: { kind: "pids", pids: [] } },
+    "swap.run: processes.pids: expected at least 1 items",
+  ],
+  [
+    "a process that cannot be",
+    "swap.run",
+    { ...swap, processes: { kind: "pids", pids: [0] } },
+    "swap.run: processes.pids[0]: expected at least 1",
+  ],
+  [
+    "a relative cgroup",
+    "swap.run",
+    { ...swap, processes: { kind: "cgroup", path: "c" } },
+    "swap.run: processes.path: must begin with / and have no NUL byte",
+  ],
+  ["no time at all", "swap.run", { ...swap, deadlineMs: 0 }, "swap.run: deadlineMs: expected at least 1"],
+  [
+    "a swap nobody knows",
+    "mount.replace",
+    { mount: "a", source: "s", type: "nfs", swap: "half" },
+    'mount.replace: swap: expected "auto" or "none" or "require"',
+  ],
   ["a missing key", "mount.create", { id: "a" }, "mount.create: mountpoint: missing"],
   ["an unknown key", "status", { mounts: 1 }, "status: mounts: unknown key"],
   [
