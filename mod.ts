@@ -29,6 +29,7 @@ export {
   errorKinds,
   type WireError,
 } from "./control/errors.ts";
+export { resourceKinds, swapModes } from "./control/swap_words.ts";
 export { stdio, type Transport } from "./control/transport.ts";
 export {
   decodeBytes,

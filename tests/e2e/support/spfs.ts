@@ -151,7 +151,7 @@ export class Spfs {
         while (at >= this.events.length) await new Promise<void>((resolve) => this.#waiting.push(resolve));
         const event = this.events[at]!;
         if (event.event !== name) continue;
-        const params = event.params as WireEvents[N] & EventStamp;
+        const params = event.params as unknown as WireEvents[N] & EventStamp;
         if (accept(params)) return params;
       }
     };
