@@ -298,3 +298,40 @@ export const F_GETPIPE_SZ = 1032;
 export const SPLICE_F_NONBLOCK = 2;
 /** ioctl(2): how many bytes can be read: of pipes, sockets, inotify instances. */
 export const FIONREAD = 0x541b;
+
+/** inotify_init1(2): as O_NONBLOCK. */
+export const IN_NONBLOCK = 0o4000;
+/** inotify_init1(2): as O_CLOEXEC. */
+export const IN_CLOEXEC = 0o2000000;
+/** inotify: it was read. */
+export const IN_ACCESS = 0x01;
+/** inotify: it was written or cut. */
+export const IN_MODIFY = 0x02;
+/** inotify: its attributes changed. */
+export const IN_ATTRIB = 0x04;
+/** inotify: what was open for writing was closed. */
+export const IN_CLOSE_WRITE = 0x08;
+/** inotify: it was opened. */
+export const IN_OPEN = 0x20;
+/** inotify: something was made in the directory. */
+export const IN_CREATE = 0x100;
+/** inotify: something was removed from the directory. */
+export const IN_DELETE = 0x200;
+/** inotify: it has lost its last name. */
+export const IN_DELETE_SELF = 0x400;
+/** inotify: every event that can be asked for. */
+export const IN_ALL_EVENTS = 0xfff;
+/** inotify: events were lost. */
+export const IN_Q_OVERFLOW = 0x4000;
+/** inotify: the watch is gone. */
+export const IN_IGNORED = 0x8000;
+/** inotify: only if it is a directory. */
+export const IN_ONLYDIR = 0x01000000;
+/** inotify: a symbolic link itself. */
+export const IN_DONT_FOLLOW = 0x02000000;
+/** inotify: no events of what has been unlinked. */
+export const IN_EXCL_UNLINK = 0x04000000;
+/** inotify: EEXIST if it is watched already; Linux 4.18. */
+export const IN_MASK_CREATE = 0x10000000;
+/** inotify: one event, then the watch is gone. */
+export const IN_ONESHOT = 0x80000000;

@@ -21,6 +21,8 @@ const includes = [
   "poll.h",
   "sys/eventfd.h",
   "sys/file.h",
+  "sys/inotify.h",
+  "sys/ioctl.h",
   "sys/resource.h",
   "sys/socket.h",
   "unistd.h",
@@ -39,7 +41,7 @@ for (const { name, flags: tree } of trees) {
     fn() {
       const names = Object.keys(constants);
       const kernel = names.filter((name) => !UMOUNT.includes(name));
-      const enumerator = /^(FSCONFIG_(?!CMD_CREATE_EXCL)|KCMP_|SOCK_|SCM_|MSG_)/; // that one is newer than some headers
+      const enumerator = /^(FSCONFIG_(?!CMD_CREATE_EXCL)|KCMP_|SOCK_|SCM_|MSG_|IN_(NONBLOCK|CLOEXEC)$)/; // that one is newer than some headers
       const questions = (list: readonly string[]) =>
         list.map((name) => ({
           name,
