@@ -3,6 +3,8 @@ import * as c from "../../ffi/sys/constants.ts";
 import { Fd } from "../../ffi/sys/fd.ts";
 import { openat, write } from "../../ffi/sys/file.ts";
 import { check, cstr } from "../../ffi/sys/libc.ts";
+import { poll } from "../../ffi/sys/poll.ts";
+import { pidfdOpen, readProcFile } from "../../ffi/sys/process.ts";
 import { parseStatus } from "../../swap/procfs/status.ts";
 import { assertRobust, bytes, procFile, text } from "./support/procfs.ts";
 
@@ -153,6 +155,46 @@ Deno.test("status: of this process", () => {
   assert("RSD".includes(status.state), status.state);
   // Deno ignores SIGPIPE.
   assertEquals(status.sigIgn >> 12n & 1n, 1n);
+});
+
+Deno.test("status: of every process that there is, zombies and the kernel's threads too", async () => {
+  // The shell becomes a program that knows nothing of the shell's child, and so never waits for it.
+  const parent = new Deno.Command("sh", {
+    args: ["-c", "sleep 1000 & echo $!; exec cat"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const [writer, reader] = [parent.stdin.getWriter(), parent.stdout.getReader()];
+  const line = async () => text((await reader.read()).value ?? new Uint8Array());
+  const child = Number(await line());
+  await writer.write(bytes("here\n"));
+  assertEquals(await line(), "here\n");
+  {
+    using ended = Fd.own(check(pidfdOpen(child, 0), "pidfd_open"));
+    Deno.kill(child, "SIGKILL");
+    const pollfd = new Int32Array([ended.raw, c.POLLIN]);
+    assertEquals(poll(new Uint8Array(pollfd.buffer), 1, -1), 1);
+  }
+  let zombies = 0;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    const content = /^\d+$/.test(name) ? readProcFile(`/proc/${name}/status`) : -1;
+    // Some end meanwhile.
+    if (typeof content === "number") continue;
+    const status = parseStatus(content);
+    assertEquals([status.pid, status.tgid], [Number(name), Number(name)]);
+    if (status.pid !== child) continue;
+    assertEquals([status.state, status.vmLckKb, status.ppid, text(status.name)], [
+      "Z",
+      0,
+      parent.pid,
+      "sleep",
+    ]);
+    zombies++;
+  }
+  assertEquals(zombies, 1);
+  await writer.close();
+  await reader.cancel();
+  await parent.status;
 });
 
 /** This thread under another name, which it gives back. */
