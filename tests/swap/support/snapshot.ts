@@ -10,6 +10,7 @@
 import { assertEquals } from "@std/assert";
 import { AT_FDCWD, KCMP_FILE, KCMP_FILES, KCMP_FS } from "../../../ffi/sys/constants.ts";
 import { readlinkat } from "../../../ffi/sys/dir.ts";
+import { Errno } from "../../../ffi/errno.ts";
 import { check, cstr } from "../../../ffi/sys/libc.ts";
 import { kcmp } from "../../../ffi/sys/pidfd.ts";
 import { readProcFile } from "../../../ffi/sys/process.ts";
@@ -94,7 +95,7 @@ class Look implements Snapshot {
     if (alive.length === 0) return;
     const task = `/proc/${pid}/task/${alive[0]}`;
     this.#link(`${pid} exe`, `${task}/exe`);
-    this.#maps(pid, task);
+    this.#maps(pid, task, alive[0] === pid);
     this.facts.set(`${pid} limits`, text(`${task}/limits`));
     this.facts.set(`${pid} cmdline`, text(`${task}/cmdline`));
     const stat = text(`${task}/stat`);
@@ -155,7 +156,7 @@ class Look implements Snapshot {
     this.facts.set(key, this.#path(link(path)));
   }
 
-  #maps(pid: number, task: string): void {
+  #maps(pid: number, task: string, firstIsAlive: boolean): void {
     let key = "";
     for (const line of text(`${task}/smaps`).split("\n")) {
       const head = /^([0-9a-f]+-[0-9a-f]+) (\S+) (\S+) (\S+) (\d+) *(.*)$/.exec(line);
@@ -165,7 +166,8 @@ class Look implements Snapshot {
         const shown = this.#path(path!);
         const file = shown === path ? `${device} ${inode} ` : "";
         this.facts.set(key, `${permissions} ${offset} ${file}${shown}`);
-        if (inode === "0") continue;
+        // The kernel shows what is mapped of a process by its first thread only.
+        if (inode === "0" || !firstIsAlive) continue;
         const short = range!.replace(/(^|-)0+(?=[0-9a-f])/g, "$1");
         const mount = this.#side(mountIdOf(`/proc/${pid}/map_files/${short}`));
         if (mount !== undefined) this.references.set(key, mount.id);
@@ -193,6 +195,7 @@ function text(path: string): string {
 
 function link(path: string): string {
   const length = readlinkat(AT_FDCWD, cstr(path), linkBuffer);
+  if (length === -Errno.ENAMETOOLONG) return "(longer than PATH_MAX)";
   return latin1.decode(linkBuffer.subarray(0, check(length, "readlink", path)));
 }
 
