@@ -66,7 +66,7 @@ export function parseStat(bytes: Uint8Array): TaskStat {
   cursor.expect(" ");
   const open = cursor.at;
   const close = bytes.lastIndexOf(CLOSE);
-  if (bytes[open] !== OPEN || close < open) cursor.fail("no name in parentheses");
+  if (bytes[open] !== OPEN || close < 0) cursor.fail("no name in parentheses");
   const comm = bytes.slice(open + 1, close);
   cursor.at = close + 1;
   cursor.expect(" ");

@@ -92,7 +92,7 @@ export function parseStatus(bytes: Uint8Array): TaskStatus {
   };
 }
 
-/** Goes behind a key at the beginning of a line: further on, or else before. Stays where it is when there is none. */
+/** Goes behind a key at the beginning of a line: further on, or else before. Stays where it is, at the beginning of a line, when there is none. */
 function find(cursor: Cursor, key: string): boolean {
   const from = cursor.at;
   for (const [start, end] of [[from, cursor.bytes.length], [0, from]] as const) {
@@ -100,7 +100,6 @@ function find(cursor: Cursor, key: string): boolean {
       if (cursor.take(key)) return true;
     }
   }
-  cursor.at = from;
   return false;
 }
 

@@ -26,7 +26,15 @@ Deno.test("cgroup: what is no cgroup is refused", () => {
   for (const line of ["", "0", "0:", "0:/x", "x::/", ":cpu:/", "-1::/", "0::", "0::x", "0:cpu/"]) {
     assertThrows(() => parseCgroup(bytes(`0::/\n${line}\n0::/\n`)), SyntaxError, "cgroup: ", line);
   }
+  assertThrows(() => parseCgroup(bytes("0:cpu\n0:/x\n")), SyntaxError, "no path");
   assertThrows(() => parseCgroup(bytes("0::/x")), SyntaxError, "cut off");
+});
+
+Deno.test("cgroup: a path does not change with the buffer that was read into", () => {
+  const buffer = bytes("0::/x\n");
+  const [entry] = parseCgroup(buffer);
+  buffer.fill(0);
+  assertEquals(text(entry!.path), "/x");
 });
 
 Deno.test("cgroup: of this process", () => {

@@ -149,6 +149,7 @@ Deno.test("maps: what is no maps is refused, and the message tells where", () =>
       good.replace(" 7 ", " 7a "),
       good.replace(" 7 ", " 18446744073709551616 "),
       good.replace("00400000", "1" + "0".repeat(16)),
+      good.replace("00401000", "1" + "0".repeat(16)),
       good.toUpperCase(),
     ]
   ) assertThrows(() => parseMaps(lines(good, line)), SyntaxError, "maps: ", line);
@@ -170,6 +171,7 @@ Deno.test("maps: the vdso is the mapping of that name without a file", () => {
       "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          /x [vdso]",
       "7fff00000000-7fff00001000 r-xp 00000000 00:2b 7                          [vdso]",
       "7fff00000000-7fff00001000 r-xp 00000000 00:00 7                          [vdso]",
+      "7fff00000000-7fff00001000 r-xp 00000000 00:2b 0                          [vdso]",
       "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          [anon: [vdso]]",
       "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          x[vdso]",
     ]
