@@ -21,6 +21,8 @@ export class Cursor {
   at = 0;
 
   /**
+   * Begins at the first byte.
+   *
    * @param bytes all of the file; not changed.
    * @param file what it is, for messages: "fdinfo".
    */
