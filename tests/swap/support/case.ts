@@ -74,23 +74,30 @@ export async function swapTest(
 }
 
 /** The program of a case, on the mount where the case wants it there. */
-export function programOf(one: ResourceCase, directory: string): string {
+function programOf(one: ResourceCase, directory: string): string {
   const program = swapVictim(one.victim);
   if (!one.placed) return program;
   Deno.copyFileSync(program, `${directory}/program`);
   return `${directory}/program`;
 }
 
-async function moves(sandbox: Sandbox, pair: MountPair, one: ResourceCase): Promise<void> {
-  const [a, b] = pair.sides;
-  if (one.uid !== undefined) Deno.chmodSync(a.path, 0o777);
+/** Starts a case's victim on the first of two mounts and has it look once. */
+export async function startVictim(sandbox: Sandbox, pair: MountPair, one: ResourceCase): Promise<Victim> {
+  const directory = pair.sides[0].path;
+  if (one.uid !== undefined) Deno.chmodSync(directory, 0o777);
   const victim = await Victim.start(sandbox, {
-    program: programOf(one, a.path),
+    program: programOf(one, directory),
     cases: one.cases,
-    directory: a.path,
+    directory,
     ...(one.uid === undefined ? {} : { uid: one.uid }),
   });
   await victim.check("before any swap");
+  return victim;
+}
+
+async function moves(sandbox: Sandbox, pair: MountPair, one: ResourceCase): Promise<void> {
+  const [a, b] = pair.sides;
+  const victim = await startVictim(sandbox, pair, one);
   for (const [from, to] of [[a, b], [b, a]] as const) {
     if (one.stopped) await victim.stop();
     await pair.mirror(from, to);

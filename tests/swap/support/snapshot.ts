@@ -10,7 +10,7 @@
 import { assertEquals } from "@std/assert";
 import { AT_FDCWD, KCMP_FILE, KCMP_FILES, KCMP_FS } from "../../../ffi/sys/constants.ts";
 import { readlinkat } from "../../../ffi/sys/dir.ts";
-import { Errno } from "../../../ffi/errno.ts";
+import { Errno, SysError } from "../../../ffi/errno.ts";
 import { check, cstr } from "../../../ffi/sys/libc.ts";
 import { kcmp } from "../../../ffi/sys/pidfd.ts";
 import { readProcFile } from "../../../ffi/sys/process.ts";
@@ -213,6 +213,39 @@ export function assertMoved(before: Snapshot, after: Snapshot, from: Side, to: S
 /** Fails unless everything is as it was; on which mount it is apart. */
 export function assertUnchanged(before: Snapshot, after: Snapshot): void {
   assertEquals(difference(before.facts, after.facts), []);
+}
+
+/**
+ * What refers to a mount, of all processes of the machine that this one may look at, those apart that end meanwhile: "12 fd 3".
+ * Takes no part in what they do, so that they may go on.
+ */
+export function usersOf(mount: Side): string[] {
+  const found: string[] = [];
+  const look = (what: string, path: string) => {
+    try {
+      if (mountIdOf(path) === mount.id) found.push(what);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error; // it is gone
+    }
+  };
+  const names = (folder: string): string[] => {
+    try {
+      return [...Deno.readDirSync(folder)].map(({ name }) => name);
+    } catch {
+      return []; // it is gone
+    }
+  };
+  for (const pid of names("/proc").filter((name) => /^\d+$/.test(name))) {
+    for (const tid of names(`/proc/${pid}/task`)) {
+      const task = `/proc/${pid}/task/${tid}`;
+      for (const name of ["cwd", "root", "exe"]) look(`${tid} ${name}`, `${task}/${name}`);
+      for (const fd of names(`${task}/fd`)) look(`${tid} fd ${fd}`, `${task}/fd/${fd}`);
+    }
+    for (const range of names(`/proc/${pid}/map_files`)) {
+      look(`${pid} map ${range}`, `/proc/${pid}/map_files/${range}`);
+    }
+  }
+  return found;
 }
 
 function difference(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): string[] {

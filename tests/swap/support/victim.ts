@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { victim as compiled } from "../../e2e/support/victims.ts";
 import type { Child } from "../../e2e/support/child.ts";
-import { processState, until } from "../../e2e/support/proc.ts";
+import { isAlive, processState, until } from "../../e2e/support/proc.ts";
 import type { Sandbox } from "../../e2e/support/sandbox.ts";
 
 const folder = new URL("../victims/", import.meta.url);
@@ -18,7 +18,15 @@ export function swapVictim(name: string): string {
 }
 
 const flags: Record<string, readonly string[]> = {
-  compat: ["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie"],
+  compat: [
+    "-m32",
+    "-ffreestanding",
+    "-fno-builtin",
+    "-fno-tree-loop-distribute-patterns",
+    "-nostdlib",
+    "-static",
+    "-no-pie",
+  ],
 };
 
 /** How a victim is started. */
@@ -64,6 +72,18 @@ export class Victim {
     assertEquals(await this.child.ask("check"), "ok", when);
   }
 
+  /** Its processes that have not ended, with those that these started since. */
+  alive(): number[] {
+    const found = new Set<number>();
+    const visit = (pid: number) => {
+      if (found.has(pid) || !isAlive(pid)) return;
+      found.add(pid);
+      for (const child of childrenOf(pid)) visit(child);
+    };
+    for (const pid of this.pids) visit(pid);
+    return [...found];
+  }
+
   /** Stops it by SIGSTOP and waits until all its threads are stopped. */
   async stop(): Promise<void> {
     for (const pid of this.pids) {
@@ -81,5 +101,16 @@ export class Victim {
   async end(): Promise<void> {
     assertEquals(await this.child.ask("end"), "ok", "at the end");
     assertEquals((await this.child.ended()).code, 0);
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter((word) => word !== "")
+        .map(Number)
+    );
+  } catch {
+    return []; // it has ended
   }
 }

@@ -1,0 +1,80 @@
+// Processes that do not stand still while they are moved.
+
+import { assertEquals } from "@std/assert";
+import { isAlive } from "../e2e/support/proc.ts";
+import { type ResourceCase, startVictim, swapTest } from "./support/case.ts";
+import type { MountPair } from "./support/mount_pair.ts";
+import { usersOf } from "./support/snapshot.ts";
+import { swap } from "./support/swap_run.ts";
+import type { Victim } from "./support/victim.ts";
+
+const churns: ResourceCase[] = [
+  { promise: "processes that fork all the time are moved", victim: "churn", cases: ["fork"] },
+  { promise: "processes that make the next one and end are moved", victim: "churn", cases: ["relay"] },
+  { promise: "processes that execute programs are moved", victim: "churn", cases: ["exec"], placed: true },
+  {
+    promise: "threads that start and end, and their processes, are moved",
+    victim: "churn",
+    cases: ["threads"],
+    placed: true,
+  },
+  { promise: "processes that open, map and close files are moved", victim: "churn", cases: ["files"] },
+];
+
+for (const one of churns) {
+  await swapTest(one.promise, "same", async (sandbox, pair) => {
+    const [a, b] = pair.sides;
+    const victim = await startVictim(sandbox, pair, one);
+    for (let round = 0; round < 3; round++) {
+      await swap({ source: a.path, target: b.path, repeat: 5 });
+      assertEquals(usersOf(a), [], "what is left on the source");
+      checkTracers(victim);
+      await victim.check(`round ${round}`);
+      await swap({ source: b.path, target: a.path });
+      assertEquals(usersOf(b), [], "what is left on the source after the way back");
+    }
+    await victim.end();
+  });
+}
+
+const SWAPS = 200;
+
+await swapTest(
+  `a busy program survives ${SWAPS} swaps`,
+  "same",
+  (sandbox, pair) => torture(sandbox, pair, SWAPS),
+);
+await swapTest(
+  "a busy program survives 20 swaps on a disk",
+  "disk",
+  (sandbox, pair) => torture(sandbox, pair, 20),
+);
+
+async function torture(
+  sandbox: Parameters<typeof startVictim>[0],
+  pair: MountPair,
+  swaps: number,
+): Promise<void> {
+  const [a, b] = pair.sides;
+  const victim = await startVictim(sandbox, pair, { promise: "", victim: "torture", cases: ["torture"] });
+  for (let done = 0; done < swaps; done += 20) {
+    const results = await swap({ source: a.path, target: b.path, repeat: 19 });
+    assertEquals(results.length, 19);
+    assertEquals(usersOf(a), [], "what is left on the source");
+    await victim.check(`after ${done + 19} swaps`);
+    await swap({ source: b.path, target: a.path });
+    assertEquals(usersOf(b), [], "what is left on the source after the way back");
+    checkTracers(victim);
+  }
+  await victim.end();
+}
+
+/** Fails when a process of a victim's is traced or was left stopped. */
+function checkTracers(victim: Victim): void {
+  for (const pid of victim.alive()) {
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    assertEquals(/^TracerPid:\s*(\d+)/m.exec(status)?.[1], "0", `the tracer of ${pid}`);
+    assertEquals(/^State:\s*([tT])/m.exec(status)?.[1], undefined, `the state of ${pid}`);
+    assertEquals(isAlive(pid), true);
+  }
+}
