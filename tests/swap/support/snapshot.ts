@@ -146,6 +146,8 @@ class Look implements Snapshot {
         .replace(/^lock:\t\d+: (.*) [0-9a-f]+:[0-9a-f]+:\d+ /, "lock $1 ")
         .replace(/\b(ino|sdev): ?[0-9a-f]+/g, "$1")
         .replace(/f_handle:[0-9a-f]+/, "f_handle")
+        // The kernel adds EPOLLERR and EPOLLHUP to what is registered: a shot that was fired comes back with these.
+        .replace(/(tfd:.* events: [4c]00000)18/, "$100")
     );
     this.facts.set(`${key} info`, lines.sort().join("\n"));
   }
