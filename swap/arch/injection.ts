@@ -1,0 +1,83 @@
+/**
+ * What injecting system calls needs to know of an architecture.
+ *
+ * Injected code runs from a scratch mapping in the tracee:
+ *
+ * ```
+ * scratch            code: runs a table of system calls until the first error, then sends itself a signal, which stops it
+ * scratch + 0x10000  resume block: the registers and the signal mask to go on with, for the code's own use (see below)
+ *        + 0x200     the table, 64 bytes an entry: number (negative ends the table), six arguments, result
+ *        + DATA      whatever the calls read and write
+ * ```
+ *
+ * The signal is one whose default is to be ignored. With a tracer it never arrives: the tracer sees the stop and drops it. When the
+ * tracer has died meanwhile, nobody stops the code, and it goes on by itself to where the task was: so the death of spfs leaves tasks
+ * that run.
+ *
+ * @module
+ */
+import { type Arch, arch } from "../../ffi/sys/arch.ts";
+import { aarch64 } from "./aarch64.ts";
+import { x86_64 } from "./x86_64.ts";
+
+/** Bytes of the code area, and so where the data area begins: as large as the largest page. */
+export const CODE_SIZE = 0x10000;
+/** Bytes of the whole scratch mapping. */
+export const SCRATCH_SIZE = 0x20000;
+/** Where the table is, from the beginning of the scratch mapping. */
+export const TABLE = CODE_SIZE + 0x200;
+/** How many calls fit in the table. */
+export const TABLE_CALLS = 500;
+/** Where data is, from the beginning of the scratch mapping. */
+export const DATA = CODE_SIZE + 0x8000;
+/** Bytes of data. */
+export const DATA_SIZE = SCRATCH_SIZE - DATA;
+
+/** Registers of a task: the bytes of its NT_PRSTATUS set. */
+export type Registers = DataView;
+
+/** How one architecture does it. All of it is pure. */
+export interface Injection {
+  /** Bytes of NT_PRSTATUS of a task of this architecture proper; a compat task has fewer. */
+  readonly registersSize: number;
+  /** The code. */
+  readonly code: Uint8Array;
+  /** The instruction that makes a system call, to be found in the vdso. */
+  readonly syscallInstruction: Uint8Array;
+  /** Whether the number of the system call that the task is in is a register set of its own (NT_ARM_SYSTEM_CALL). */
+  readonly hasSyscallRegister: boolean;
+  /** Where the task is. */
+  instruction(registers: Registers): number;
+  /** Sends it elsewhere: into a restartable sequence's abort handler. */
+  setInstruction(registers: Registers, address: number): void;
+  /** Whether it is a 32-bit task at the moment. */
+  isCompat(registers: Registers): boolean;
+  /**
+   * The number of the system call that was interrupted and is about to answer EINTR, if it is one that answers so whenever its task is
+   * woken, signal or not; the kernel restarts all others by itself. Undefined for any other state.
+   */
+  interruptedCall(registers: Registers): number | undefined;
+  /**
+   * Turns the registers of a stopped task into those with which it goes on by itself: a system call that was interrupted by the stop is
+   * made again.
+   *
+   * @param force make it again although it answered EINTR
+   */
+  restart(registers: Registers, force: boolean): void;
+  /** Registers for one system call at `address` of such an instruction. */
+  forCall(registers: Registers, address: number, call: number, args: readonly bigint[]): void;
+  /** Registers for a run of the code over the table. */
+  forCode(registers: Registers, scratch: number): void;
+  /** What a system call returned. */
+  result(registers: Registers): bigint;
+  /** Fills the resume block: the first 512 bytes of `block`. */
+  fillResumeBlock(registers: Registers, mask: bigint, signal: number, block: DataView): void;
+}
+
+/** How it is done on an architecture. */
+export function injectionOf(of: Arch): Injection {
+  return of === "x86_64" ? x86_64 : aarch64;
+}
+
+/** How it is done here. */
+export const injection: Injection = injectionOf(arch);

@@ -1,0 +1,162 @@
+/**
+ * Reading /proc about tasks, by system calls that never ask a file system which may not answer.
+ *
+ * @module
+ */
+import { Errno, SysError } from "../ffi/errno.ts";
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  STATX_INO,
+  STATX_MNT_ID,
+  STATX_MODE,
+  STATX_TYPE,
+} from "../ffi/sys/constants.ts";
+import { DirentReader, getdents64, readlinkat } from "../ffi/sys/dir.ts";
+import { closeFd, openat, pread, statx, StatxBuffer } from "../ffi/sys/file.ts";
+import { cstr } from "../ffi/sys/libc.ts";
+import { readProcFile } from "../ffi/sys/process.ts";
+import { injection } from "./arch/injection.ts";
+import { parseStat, type TaskStat } from "./procfs/stat.ts";
+import { parseStatus, type TaskStatus } from "./procfs/status.ts";
+
+const listing = new Uint8Array(new ArrayBuffer(32 * 1024));
+
+/** The names in a directory of /proc that are numbers. Undefined when it is not there (any more). */
+export function numbersIn(path: string): number[] | undefined {
+  const fd = openat(AT_FDCWD, cstr(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  const numbers: number[] = [];
+  try {
+    for (;;) {
+      const length = getdents64(fd, listing);
+      if (length <= 0) return length < 0 ? undefined : numbers;
+      const reader = new DirentReader(listing, length);
+      while (reader.next()) {
+        const number = digits(reader.nameStart, reader.nameEnd);
+        if (number >= 0) numbers.push(number);
+      }
+    }
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function digits(start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = listing[at]! - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** All processes that there are. */
+export function allProcesses(): number[] {
+  const numbers = numbersIn("/proc");
+  if (numbers === undefined) throw new SysError("open", Errno.ENOENT, { path: "/proc" });
+  return numbers;
+}
+
+/** The tasks of a process; empty when it is gone. */
+export function tasksOf(pid: number): number[] {
+  return numbersIn(`/proc/${pid}/task`) ?? [];
+}
+
+/** The status of a task; undefined when it is gone. */
+export function readStatus(tid: number): TaskStatus | undefined {
+  const bytes = readProcFile(`/proc/${tid}/status`);
+  return typeof bytes === "number" ? undefined : parseStatus(bytes);
+}
+
+/** The stat of a process; undefined when it is gone. */
+export function readStat(pid: number): TaskStat | undefined {
+  const bytes = readProcFile(`/proc/${pid}/stat`);
+  return typeof bytes === "number" ? undefined : parseStat(bytes);
+}
+
+/** A process's command name for people. */
+export function commOf(pid: number): string {
+  const bytes = readProcFile(`/proc/${pid}/comm`);
+  return typeof bytes === "number" ? "" : new TextDecoder().decode(bytes).replace(/\n$/, "");
+}
+
+const text = new Uint8Array(new ArrayBuffer(4096));
+
+/** What a symbolic link of /proc says, a copy; undefined when it is gone or says nothing. */
+export function readLink(path: string): Uint8Array | undefined {
+  const length = readlinkat(AT_FDCWD, cstr(path), text);
+  return length < 0 ? undefined : text.slice(0, length);
+}
+
+/** What there is to know of what a link of /proc leads to without asking its file system. */
+export interface Reached {
+  /** The mount. */
+  readonly mountId: number;
+  /** Type and permissions as they are cached. */
+  readonly mode: number;
+  /** The inode number as it is cached. */
+  readonly ino: bigint;
+}
+
+const reached = new StatxBuffer();
+
+/** What a link of /proc leads to: its mount and its type as the kernel knows it. Undefined when it leads nowhere. */
+export function reach(path: string, flags = 0): Reached | undefined {
+  const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO;
+  const found = statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC | flags, mask, reached);
+  if (found < 0) return undefined;
+  return { mountId: Number(reached.mntId), mode: reached.mode, ino: reached.ino };
+}
+
+/** The mode bits of a link of /proc itself: which access an open file of `fd` or `map_files` has. 0 when it is gone. */
+export function linkMode(path: string): number {
+  const found = statx(AT_FDCWD, cstr(path), AT_SYMLINK_NOFOLLOW, STATX_MODE, reached);
+  return found < 0 ? 0 : reached.mode & 0o777;
+}
+
+const AT_SYSINFO_EHDR = 33n;
+let offset: number | undefined;
+
+/**
+ * Where in a task's vdso there is an instruction that makes a system call.
+ *
+ * @throws {SysError} ESRCH when it is gone, ENOEXEC when it has no vdso, or one without such an instruction
+ */
+export function syscallInstructionOf(tid: number): number {
+  return vdsoOf(tid) + syscallOffset();
+}
+
+function vdsoOf(tid: number | "self"): number {
+  const path = `/proc/${tid}/auxv`;
+  const bytes = readProcFile(path);
+  if (typeof bytes === "number") throw new SysError("open", -bytes, { path });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    if (view.getBigUint64(at, true) === AT_SYSINFO_EHDR) return Number(view.getBigUint64(at + 8, true));
+  }
+  throw new SysError("vdso", Errno.ENOEXEC, { path });
+}
+
+/** The same in every task of this kernel, so it is looked for in our own. */
+function syscallOffset(): number {
+  if (offset !== undefined) return offset;
+  const image = new Uint8Array(new ArrayBuffer(8192));
+  const fd = openat(AT_FDCWD, cstr("/proc/self/mem"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw new SysError("open", -fd, { path: "/proc/self/mem" });
+  const base = vdsoOf("self");
+  let length = pread(fd, image, 8192, BigInt(base));
+  if (length < 0) length = pread(fd, image, 4096, BigInt(base));
+  closeFd(fd);
+  const wanted = injection.syscallInstruction;
+  for (let at = 0; at + wanted.length <= length; at++) {
+    if (!wanted.every((byte, i) => image[at + i] === byte)) continue;
+    return offset = at;
+  }
+  throw new SysError("vdso", Errno.ENOEXEC);
+}

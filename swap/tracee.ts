@@ -1,0 +1,411 @@
+/**
+ * One task that is stopped and made to do system calls.
+ *
+ * ```
+ * seized --awaitStop--> stopped --enter--> entered --leave--> stopped --detach--> detached
+ *    \                     \                  \
+ *     `---------------------`------------------`--> gone (it died; nothing more can be done)
+ * ```
+ *
+ * Between calls the task's own registers are loaded, so that a tracer which dies leaves a task that goes on. All of it is synchronous and
+ * belongs to the thread that seized the task.
+ *
+ * @module
+ */
+import { Errno, errnoName, SysError } from "../ffi/errno.ts";
+import { NR } from "../ffi/sys/arch.ts";
+import {
+  __WALL,
+  __WNOTHREAD,
+  NT_ARM_SYSTEM_CALL,
+  NT_PRSTATUS,
+  processVmReadv,
+  processVmWritev,
+  ptrace,
+  PTRACE_CONT,
+  PTRACE_DETACH,
+  PTRACE_EVENT_STOP,
+  PTRACE_GETREGSET,
+  PTRACE_GETSIGMASK,
+  PTRACE_INTERRUPT,
+  PTRACE_O_SUSPEND_SECCOMP,
+  PTRACE_O_TRACESYSGOOD,
+  PTRACE_SEIZE,
+  PTRACE_SETREGSET,
+  PTRACE_SETSIGMASK,
+  PTRACE_SYSCALL,
+  ptraceBuffer,
+  tgkill,
+  wait4,
+  Window,
+  WNOHANG,
+} from "../ffi/sys/ptrace.ts";
+import { CODE_SIZE, DATA, injection, SCRATCH_SIZE, TABLE, TABLE_CALLS } from "./arch/injection.ts";
+import { interruptedSequence } from "./restartable_sequence.ts";
+import { readStatus, syscallInstructionOf } from "./task_files.ts";
+
+/** A task ended while it was being worked on. */
+export class TaskGone extends Error {
+  override readonly name = "TaskGone";
+  /** `tid` names it. */
+  constructor(readonly tid: number) {
+    super(`task ${tid} has ended`);
+  }
+}
+
+/** A system call to be made in a task: its number and up to six arguments. */
+export type Call = readonly [number: number, ...args: (number | bigint)[]];
+
+/** A system call that failed in a task. */
+export class RemoteError extends SysError {
+  /** `index` is the call's place in its batch. */
+  constructor(readonly tid: number, readonly index: number, call: Call, errno: number) {
+    super(`system call ${call[0]}`, errno, { pid: tid });
+    this.message = `task ${tid}: system call ${call[0]}(${call.slice(1).join(", ")}): ${errnoName(errno)}`;
+  }
+}
+
+const SIGTRAP = 5;
+const SYSCALL_STOP = SIGTRAP | 0x80;
+const SIGSTOP = 19;
+/** Signals whose default is to be ignored, and that nobody minds: SIGURG, SIGWINCH. */
+const STOP_SIGNALS = [23, 28];
+const PROT_RWX = 7;
+const PROT_RW = 3;
+const PROT_RX = 5;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+
+const registers = new Window(512);
+const registerVector = new Window(16);
+const maskBytes = new Window(8);
+const table = new Window(TABLE_CALLS * 64 + 64);
+const block = new Window(512);
+const codeBytes = new Window(injection.code.length);
+codeBytes.bytes.set(injection.code);
+const noCall = new Window(4);
+noCall.view.setInt32(0, -1, true);
+const UNSET = 0x7fffffffffffffffn;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+function setVector(window: Window, size: number): void {
+  registerVector.view.setBigUint64(0, window.address, true);
+  registerVector.view.setBigUint64(8, BigInt(size), true);
+}
+
+/** One traced task. */
+export class Tracee {
+  /** The thread. */
+  readonly tid: number;
+  /** Its process. */
+  readonly tgid: number;
+  /** Where the scratch mapping is; 0 when there is none. */
+  scratch = 0;
+  #state: "seized" | "stopped" | "entered" | "detached" | "gone" = "seized";
+  #mask = 0n;
+  #signal = 0;
+  #heldStop = 0;
+  // What it goes on with.
+  readonly #resume = new DataView(new ArrayBuffer(injection.registersSize));
+  #compat = false;
+  #changed = false;
+
+  private constructor(tid: number, tgid: number) {
+    this.tid = tid;
+    this.tgid = tgid;
+  }
+
+  /**
+   * Seizes a task and asks it to stop. It runs on until {@linkcode Tracee.awaitStop}.
+   *
+   * @returns undefined when it is gone. @throws {SysError} EPERM: it is being traced by somebody else, or may not be traced.
+   */
+  static seize(tid: number, tgid: number): Tracee | undefined {
+    let r = ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP);
+    // Suspending seccomp takes CAP_SYS_ADMIN, and a kernel that has it.
+    if (r === -Errno.EPERM || r === -Errno.EINVAL) r = ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD);
+    if (r === -Errno.ESRCH) return undefined;
+    if (r < 0) throw new SysError("ptrace(PTRACE_SEIZE)", -r, { pid: tid });
+    ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    return new Tracee(tid, tgid);
+  }
+
+  /** Whether it has ended. */
+  get gone(): boolean {
+    return this.#state === "gone";
+  }
+
+  /** Whether it was running 32-bit code when it stopped. */
+  get compat(): boolean {
+    return this.#compat;
+  }
+
+  /**
+   * Waits until it has stopped. Signals that come first are delivered. A system call that a stop makes fail with EINTR is made again.
+   *
+   * @param until performance.now() of the latest moment
+   * @returns whether it has stopped, has ended, or neither in time
+   */
+  awaitStop(until: number): "stopped" | "gone" | "late" {
+    if (this.#state !== "seized") return this.gone ? "gone" : "stopped";
+    for (let sleep = 0.02;;) {
+      const status = wait4(this.tid, __WALL | __WNOTHREAD | WNOHANG);
+      if (status === -1) {
+        if (performance.now() > until) return "late";
+        Atomics.wait(pause, 0, 0, sleep);
+        sleep = Math.min(sleep * 2, 1);
+        continue;
+      }
+      if (status === -Errno.EINTR) continue;
+      if (status < 0 || (status & 0xff) !== 0x7f) return this.#end();
+      const event = status >>> 16;
+      if (event === PTRACE_EVENT_STOP) break;
+      // Another event needs nothing; a signal goes to the task.
+      const signal = event === 0 ? (status >> 8) & 0xff : 0;
+      if (ptrace(PTRACE_CONT, this.tid, 0, signal) < 0) return this.#end();
+    }
+    this.#state = "stopped";
+    this.#save();
+    return this.gone ? "gone" : "stopped";
+  }
+
+  #end(): "gone" {
+    this.#state = "gone";
+    return "gone";
+  }
+
+  #must(result: number): void {
+    if (result >= 0) return;
+    if (result === -Errno.ESRCH) {
+      this.#state = "gone";
+      throw new TaskGone(this.tid);
+    }
+    throw new SysError("ptrace", -result, { pid: this.tid });
+  }
+
+  #getRegisters(): void {
+    setVector(registers, injection.registersSize);
+    this.#must(ptraceBuffer(PTRACE_GETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
+  }
+
+  #setRegisters(): void {
+    setVector(registers, injection.registersSize);
+    this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
+    if (!injection.hasSyscallRegister) return;
+    setVector(noCall, 4);
+    this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_ARM_SYSTEM_CALL, registerVector.bytes));
+  }
+
+  /** Notes what it goes on with. Only a call that would answer EINTR has to be changed, unless the task is entered. */
+  #save(): void {
+    try {
+      this.#getRegisters();
+    } catch (error) {
+      if (error instanceof TaskGone) return;
+      throw error;
+    }
+    const size = Number(registerVector.view.getBigUint64(8, true));
+    this.#compat = size !== injection.registersSize || injection.isCompat(registers.view);
+    this.#copy(registers.view, this.#resume);
+    if (this.#compat || injection.interruptedCall(this.#resume) === undefined) return;
+    const status = readStatus(this.tid);
+    if (status === undefined) return;
+    if (((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n) return; // a signal that is really there
+    injection.restart(this.#resume, true);
+    this.#changed = true;
+  }
+
+  #copy(from: DataView, to: DataView): void {
+    for (let at = 0; at < injection.registersSize; at += 8) {
+      to.setBigInt64(at, from.getBigInt64(at, true), true);
+    }
+  }
+
+  /**
+   * Makes it ready to be given system calls: maps scratch memory into it and blocks its signals.
+   *
+   * @throws {TaskGone}, {SysError} with nothing changed but what `leave` takes back
+   */
+  enter(): void {
+    if (this.#state !== "stopped") throw new TypeError(`task ${this.tid} is ${this.#state}`);
+    injection.restart(this.#resume, false);
+    const abort = interruptedSequence(this.tid, injection.instruction(this.#resume));
+    if (abort !== undefined) injection.setInstruction(this.#resume, abort);
+    this.#must(ptraceBuffer(PTRACE_GETSIGMASK, this.tid, 8, maskBytes.bytes));
+    this.#mask = maskBytes.view.getBigUint64(0, true);
+    const pending = readStatus(this.tid);
+    if (pending === undefined) throw new TaskGone(this.tid);
+    const blocked = pending.sigPnd | pending.shdPnd;
+    const signal = STOP_SIGNALS.find((one) => (blocked >> BigInt(one - 1) & 1n) === 0n);
+    this.#signal = signal ?? 0;
+    this.#setMask(signal === undefined ? ~0n : ~(1n << BigInt(signal - 1)));
+    this.#state = "entered";
+    this.#changed = true;
+    this.#mapScratch();
+  }
+
+  #setMask(mask: bigint): void {
+    maskBytes.view.setBigUint64(0, BigInt.asUintN(64, mask), true);
+    this.#must(ptraceBuffer(PTRACE_SETSIGMASK, this.tid, 8, maskBytes.bytes));
+  }
+
+  #mapScratch(): void {
+    const anonymous = [MAP_PRIVATE_ANONYMOUS, -1, 0] as const;
+    const mapped = this.call(NR.mmap, 0, SCRATCH_SIZE, PROT_RWX, ...anonymous);
+    if (mapped > 0n) {
+      this.scratch = Number(mapped);
+      this.write(this.scratch, codeBytes, codeBytes.bytes.length);
+    } else {
+      // Somewhere nothing may be writable and executable at once.
+      const plain = this.call(NR.mmap, 0, SCRATCH_SIZE, PROT_RW, ...anonymous);
+      if (plain < 0n) throw new RemoteError(this.tid, 0, [NR.mmap, 0, SCRATCH_SIZE], Number(-plain));
+      this.scratch = Number(plain);
+      this.write(this.scratch, codeBytes, codeBytes.bytes.length);
+      const protect: Call = [NR.mprotect, this.scratch, CODE_SIZE, PROT_RX];
+      const result = this.call(...protect);
+      if (result < 0n) throw new RemoteError(this.tid, 0, protect, Number(-result));
+    }
+    block.bytes.fill(0);
+    injection.fillResumeBlock(this.#resume, this.#mask, this.#signal, block.view);
+    this.write(this.scratch + CODE_SIZE, block, block.bytes.length);
+  }
+
+  /** Address of the data area of the scratch memory. */
+  get data(): number {
+    return this.scratch + DATA;
+  }
+
+  /** Copies the beginning of a window into its memory. @throws {SysError} EFAULT; {TaskGone} */
+  write(address: number, window: Window, count: number): void {
+    const r = processVmWritev(this.tid, address, window, count);
+    if (r === -Errno.ESRCH) throw new TaskGone(this.tid);
+    if (r !== count) throw new SysError("process_vm_writev", r < 0 ? -r : Errno.EFAULT, { pid: this.tid });
+  }
+
+  /** Copies its memory to the beginning of a window. @throws {SysError} EFAULT; {TaskGone} */
+  read(address: number, window: Window, count: number): void {
+    const r = processVmReadv(this.tid, address, window, count);
+    if (r === -Errno.ESRCH) throw new TaskGone(this.tid);
+    if (r !== count) throw new SysError("process_vm_readv", r < 0 ? -r : Errno.EFAULT, { pid: this.tid });
+  }
+
+  /** One system call, by its entry and exit stops: needs no scratch memory. Returns what the kernel returns. @throws {TaskGone} */
+  call(number: number, ...args: (number | bigint)[]): bigint {
+    this.#copy(this.#resume, registers.view);
+    injection.forCall(registers.view, syscallInstructionOf(this.tid), number, args.map(BigInt));
+    this.#setRegisters();
+    for (let stops = 0; stops < 2;) {
+      this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
+      if (this.#nextStop() === SYSCALL_STOP) stops++;
+    }
+    this.#getRegisters();
+    const result = injection.result(registers.view);
+    this.#restoreRegisters();
+    return result;
+  }
+
+  /**
+   * System calls one after the other, until the first that fails.
+   *
+   * @returns their results, all of them. @throws {RemoteError} for the first that failed; those before it are done. {TaskGone}
+   */
+  batch(calls: readonly Call[]): bigint[] {
+    const results: bigint[] = [];
+    if (this.#signal === 0) {
+      for (const [index, call] of calls.entries()) {
+        const result = this.call(...call);
+        if (result < 0n && result > -4096n) throw new RemoteError(this.tid, index, call, Number(-result));
+        results.push(result);
+      }
+      return results;
+    }
+    for (let first = 0; first < calls.length; first += TABLE_CALLS) {
+      this.#run(calls, first, Math.min(TABLE_CALLS, calls.length - first), results);
+    }
+    return results;
+  }
+
+  #run(calls: readonly Call[], first: number, count: number, results: bigint[]): void {
+    const { view } = table;
+    for (let i = 0; i < count; i++) {
+      const call = calls[first + i]!;
+      for (let word = 0; word < 7; word++) {
+        view.setBigInt64(i * 64 + word * 8, BigInt.asIntN(64, BigInt(call[word] ?? 0)), true);
+      }
+      view.setBigInt64(i * 64 + 56, UNSET, true);
+    }
+    view.setBigInt64(count * 64, -1n, true);
+    this.write(this.scratch + TABLE, table, count * 64 + 8);
+    this.#copy(this.#resume, registers.view);
+    injection.forCode(registers.view, this.scratch);
+    this.#setRegisters();
+    do this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0)); while (this.#nextStop() !== this.#signal);
+    this.#restoreRegisters();
+    this.read(this.scratch + TABLE, table, count * 64);
+    for (let i = 0; i < count; i++) {
+      const result = view.getBigInt64(i * 64 + 56, true);
+      if (result === UNSET || (result < 0n && result > -4096n)) {
+        const errno = result === UNSET ? Errno.EINTR : Number(-result);
+        throw new RemoteError(this.tid, first + i, calls[first + i]!, errno);
+      }
+      results.push(result);
+    }
+  }
+
+  #restoreRegisters(): void {
+    this.#copy(this.#resume, registers.view);
+    this.#setRegisters();
+  }
+
+  /** Waits for its next stop and tells the signal of it, 0 for an event. A SIGSTOP, which no mask holds back, is kept for later. */
+  #nextStop(): number {
+    for (;;) {
+      const status = wait4(this.tid, __WALL | __WNOTHREAD);
+      if (status === -Errno.EINTR) continue;
+      if (status < 0 || (status & 0xff) !== 0x7f) {
+        this.#state = "gone";
+        throw new TaskGone(this.tid);
+      }
+      if (status >>> 16 !== 0) return 0;
+      const signal = (status >> 8) & 0xff;
+      if (signal === SIGSTOP) this.#heldStop = signal;
+      return signal;
+    }
+  }
+
+  /** Takes the scratch memory away and gives it its signals back. What is done already is not done again. @throws {TaskGone} */
+  leave(): void {
+    if (this.#state !== "entered") return;
+    if (this.scratch !== 0) {
+      this.call(NR.munmap, this.scratch, SCRATCH_SIZE);
+      this.scratch = 0;
+    }
+    this.#setMask(this.#mask);
+    this.#state = "stopped";
+  }
+
+  /** Lets it go on. Does not fail: who is gone is gone. */
+  detach(): void {
+    if (this.#state === "gone" || this.#state === "detached") return;
+    try {
+      this.leave();
+      if (this.#changed) this.#restoreRegisters();
+      if (this.#heldStop !== 0) tgkill(this.tgid, this.tid, this.#heldStop);
+    } catch (error) {
+      if (!(error instanceof TaskGone) && !(error instanceof SysError)) throw error;
+    }
+    this.#detach();
+  }
+
+  #detach(): void {
+    // A task that has not stopped cannot be detached: it stops first, however long that takes, or its tracer ends.
+    if (this.#state === "seized") this.awaitStop(performance.now() + 5);
+    if (ptrace(PTRACE_DETACH, this.tid, 0, 0) >= 0 || this.gone) {
+      this.#state = this.gone ? "gone" : "detached";
+    }
+  }
+
+  /** Whether it still is this thread's tracee. */
+  get attached(): boolean {
+    return this.#state !== "gone" && this.#state !== "detached";
+  }
+}
