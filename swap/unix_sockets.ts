@@ -32,15 +32,26 @@ export interface Credentials {
   readonly gid: number;
 }
 
+/** A call of listen(2) that is to be made in another process. */
+export interface ListenCall {
+  /** By which process. */
+  readonly pid: number;
+  /** The second argument. */
+  readonly backlog: number;
+}
+
 /** How a socket can be moved: by a `FreshUnixSocket`, and then in this order. */
 export interface UnixMove {
+  /** It can. */
   readonly kind: "move";
   /**
-   * listen(2) with this backlog, in that process, on the fresh socket, before it takes the old one's place: clients see the credentials of
-   * the caller.
+   * What is to be called on the fresh socket before it takes the old one's place: clients see the credentials of the caller.
    */
-  readonly listen: { readonly pid: number; readonly backlog: number } | undefined;
-  /** The inode numbers of datagram sockets that are connected to it: `connectTo` points them at the fresh one. */
+  readonly listen: ListenCall | undefined;
+  /**
+   * The inode numbers of datagram sockets that are connected to it: `connectTo` points them at the fresh one. An empty datagram that waits
+   * on one of them is known only by `hasQueued` of its descriptor.
+   */
   readonly peers: readonly number[];
   /** The inode number of the datagram socket that it is connected to: the fresh one is connected to that one or to its successor. */
   readonly peer: number | undefined;
@@ -48,6 +59,7 @@ export interface UnixMove {
 
 /** Why a socket cannot be moved. */
 export interface UnixObstacle {
+  /** It cannot. */
   readonly kind: "obstacle";
   /** One sentence's end, see `Obstacle.reason`. */
   readonly reason: string;
