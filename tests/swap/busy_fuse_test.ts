@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { type ResourceCase, startVictim, swapTest } from "./support/case.ts";
 import type { MountPair } from "./support/mount_pair.ts";
 import { usersOf } from "./support/snapshot.ts";
-import { swap } from "./support/swap_run.ts";
+import { startSwap, swap } from "./support/swap_run.ts";
 import type { Victim } from "./support/victim.ts";
 
 const churns: ResourceCase[] = [
@@ -67,6 +67,25 @@ async function torture(
   }
   await victim.end();
 }
+
+const KILLS = 30;
+
+await swapTest("processes go on when the swap is killed at any moment", "same", async (sandbox, pair) => {
+  const [a, b] = pair.sides;
+  const cases = ["private", "dup", "forked", "passed", "flags"];
+  const victim = await startVictim(sandbox, pair, { promise: "", victim: "fds", cases });
+  for (let kill = 0; kill < KILLS; kill++) {
+    const swaps = startSwap({ source: a.path, target: b.path, repeat: 1_000_000 });
+    // The moments spread over a swap by themselves: what is measured in swaps begins at any part of the next one.
+    for (let done = 0; done < 2; done++) await swaps.line();
+    await new Promise((resolve) => setTimeout(resolve, kill % 10));
+    swaps.kill("SIGKILL");
+    await swaps.status;
+    checkTracers(victim);
+    await victim.check(`after ${kill + 1} kills`);
+  }
+  await victim.end();
+});
 
 /** Fails when a process of a victim's is traced or was left stopped. */
 function checkTracers(victim: Victim): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert } from "@std/assert";
+import { assert, fail } from "@std/assert";
 import type { Obstacle, Selection, SwapResult } from "../../../swap/types.ts";
 import { Child } from "../../e2e/support/child.ts";
 
@@ -36,8 +36,8 @@ export type SwapReport =
 const root = new URL("../../../", import.meta.url).pathname;
 const program = new URL("./swap_main.ts", import.meta.url).pathname;
 
-/** Runs it to its end. @throws {AssertionError} when it does not say as much as it was asked, with what it says instead. */
-export async function runSwap(order: SwapOrder): Promise<SwapReport[]> {
+/** Starts it. It writes a line for each swap, see `SwapReport`. */
+export function startSwap(order: SwapOrder): Child {
   const json = JSON.stringify({
     processes: { kind: "referring" },
     leave: false,
@@ -46,14 +46,13 @@ export async function runSwap(order: SwapOrder): Promise<SwapReport[]> {
     deadlineMs: 2000,
     ...order,
   });
-  const child = Child.start(Deno.execPath(), [
-    "run",
-    "--no-check",
-    "-A",
-    `--config=${root}deno.json`,
-    program,
-    json,
-  ], { limitMs: 120_000 });
+  const args = ["run", "--no-check", "-A", `--config=${root}deno.json`, program, json];
+  return Child.start(Deno.execPath(), args, { limitMs: 120_000 });
+}
+
+/** Runs it to its end. @throws {AssertionError} when it does not say as much as it was asked, with what it says instead. */
+export async function runSwap(order: SwapOrder): Promise<SwapReport[]> {
+  const child = startSwap(order);
   await child.closeInput();
   const { code, stdout, stderr } = await child.ended();
   const reports = stdout.split("\n").filter((line) => line !== "").map((line) =>
@@ -67,7 +66,7 @@ export async function runSwap(order: SwapOrder): Promise<SwapReport[]> {
 /** Runs it and returns what it did. @throws {AssertionError} when it did not succeed, with what was in its way. */
 export async function swap(order: SwapOrder): Promise<SwapResult[]> {
   return (await runSwap(order)).map((report) => {
-    if (!report.ok) throw new Error(`${report.message}: ${JSON.stringify(report.obstacles)}`);
+    if (!report.ok) fail(`${report.message}: ${JSON.stringify(report.obstacles)}`);
     return report.result;
   });
 }
