@@ -39,7 +39,7 @@ struct victim_case {
 	void (*finish)(void);
 };
 
-enum { PAGE = 4096, MAX_OTHERS = 64, COMPLAINT = 512 };
+enum { PAGE = 4096, MAX_OTHERS = 128, COMPLAINT = 512 };
 
 /* What the current check found first; empty when nothing. */
 static char complaint[COMPLAINT];
