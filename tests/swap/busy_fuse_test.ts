@@ -36,6 +36,29 @@ for (const one of churns) {
   });
 }
 
+for (
+  const [call, name] of [
+    ["pause", "pause"],
+    ["sigsuspend", "suspend"],
+    ["nanosleep", "sleep"],
+    ["ppoll", "poll"],
+    ["epoll_pwait", "epoll"],
+    ["semtimedop", "semaphore"],
+  ] as const
+) {
+  await swapTest(
+    `a signal that comes while a process is moved ends its ${call}`,
+    "same",
+    async (sandbox, pair) => {
+      const [a, b] = pair.sides;
+      const victim = await startVictim(sandbox, pair, { promise: "", victim: "interrupted", cases: [name] });
+      await swap({ source: a.path, target: b.path, repeat: 40 });
+      await victim.check("after 40 swaps");
+      await victim.end();
+    },
+  );
+}
+
 const SWAPS = 200;
 
 await swapTest(

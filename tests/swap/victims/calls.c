@@ -2,7 +2,8 @@
  * One thread in every kind of system call that waits: those with a time must end after it, not before and not much later, those
  * without one when the cause comes; none with EINTR. The main thread holds the file that is moved. See victim.h.
  *
- * The check waits until a part of the time has gone by, so that whatever begins its time again when it is interrupted is late.
+ * The check waits until a part of the time has gone by, so that whatever begins its time again when it is interrupted is late. Some
+ * calls do, because the kernel tells nobody how much of their time had gone by: they may be late by that much and no more.
  */
 #include "victim.h"
 
@@ -38,6 +39,7 @@ struct call {
 	void (*release)(struct call *);
 	long expected;
 	int expected_error;
+	int begins_again;
 	/* What the call is about. */
 	int fd, other;
 	unsigned word;
@@ -228,6 +230,12 @@ static void prepare_timed_listener(struct call *call)
 {
 	prepare_listener(call);
 	set_timeout(call->fd);
+}
+
+static long make_socket_read(struct call *call)
+{
+	char byte;
+	return syscall(SYS_read, call->fd, &byte, 1);
 }
 
 static long make_accept(struct call *call)
@@ -539,22 +547,23 @@ static struct call calls[] = {
 #ifdef SYS_poll
 	{ .name = "poll", .number = SYS_poll, .prepare = prepare_pipe, .make = make_poll },
 	{ .name = "select", .number = SYS_select, .prepare = prepare_pipe, .make = make_select },
-	{ .name = "epoll_wait", .number = SYS_epoll_wait, .prepare = prepare_epoll, .make = make_epoll_wait },
+	{ .name = "epoll_wait", .number = SYS_epoll_wait, .prepare = prepare_epoll, .make = make_epoll_wait, .begins_again = 1 },
 	{ .name = "pause", .number = SYS_pause, .make = make_real_pause, .release = release_by_signal, .expected_error = EINTR },
 #endif
 	{ .name = "poll of a FIFO on the mount", .number = SYS_ppoll, .prepare = prepare_fifo, .make = make_ppoll },
-	{ .name = "epoll_pwait", .number = SYS_epoll_pwait, .prepare = prepare_epoll, .make = make_epoll_pwait },
-	{ .name = "epoll_pwait2", .number = SYS_epoll_pwait2, .prepare = prepare_epoll, .make = make_epoll_pwait2 },
+	{ .name = "epoll_pwait", .number = SYS_epoll_pwait, .prepare = prepare_epoll, .make = make_epoll_pwait, .begins_again = 1 },
+	{ .name = "epoll_pwait2", .number = SYS_epoll_pwait2, .prepare = prepare_epoll, .make = make_epoll_pwait2, .begins_again = 1 },
 	{ .name = "futex", .number = SYS_futex, .make = make_futex, .expected_error = ETIMEDOUT },
 	{ .name = "futex until", .number = SYS_futex, .make = make_futex_until, .expected_error = ETIMEDOUT },
-	{ .name = "sigtimedwait", .number = SYS_rt_sigtimedwait, .make = make_sigtimedwait, .expected_error = EAGAIN },
-	{ .name = "recv", .number = SYS_recvfrom, .prepare = prepare_timed_socket, .make = make_recv, .expected_error = EAGAIN },
-	{ .name = "send", .number = SYS_sendto, .prepare = prepare_full_socket, .make = make_send, .expected_error = EAGAIN },
-	{ .name = "accept", .number = SYS_accept4, .prepare = prepare_timed_listener, .make = make_accept, .expected_error = EAGAIN },
-	{ .name = "semtimedop", .number = SYS_semtimedop, .prepare = prepare_semaphore, .make = make_semtimedop, .expected_error = EAGAIN },
+	{ .name = "sigtimedwait", .number = SYS_rt_sigtimedwait, .make = make_sigtimedwait, .expected_error = EAGAIN, .begins_again = 1 },
+	{ .name = "recv", .number = SYS_recvfrom, .prepare = prepare_timed_socket, .make = make_recv, .expected_error = EAGAIN, .begins_again = 1 },
+	{ .name = "read of a socket", .number = SYS_read, .prepare = prepare_timed_socket, .make = make_socket_read, .expected_error = EAGAIN, .begins_again = 1 },
+	{ .name = "send", .number = SYS_sendto, .prepare = prepare_full_socket, .make = make_send, .expected_error = EAGAIN, .begins_again = 1 },
+	{ .name = "accept", .number = SYS_accept4, .prepare = prepare_timed_listener, .make = make_accept, .expected_error = EAGAIN, .begins_again = 1 },
+	{ .name = "semtimedop", .number = SYS_semtimedop, .prepare = prepare_semaphore, .make = make_semtimedop, .expected_error = EAGAIN, .begins_again = 1 },
 	{ .name = "mq_timedreceive", .number = SYS_mq_timedreceive, .prepare = prepare_queue, .make = make_mq_receive, .expected_error = ETIMEDOUT },
-	{ .name = "io_getevents", .number = SYS_io_getevents, .prepare = prepare_aio, .make = make_getevents },
-	{ .name = "io_uring_enter", .number = SYS_io_uring_enter, .prepare = prepare_ring, .make = make_ring_wait, .expected_error = ETIME },
+	{ .name = "io_getevents", .number = SYS_io_getevents, .prepare = prepare_aio, .make = make_getevents, .begins_again = 1 },
+	{ .name = "io_uring_enter", .number = SYS_io_uring_enter, .prepare = prepare_ring, .make = make_ring_wait, .expected_error = ETIME, .begins_again = 1 },
 	{ .name = "read of a pipe", .number = SYS_read, .prepare = prepare_pipe, .make = make_read, .release = release_by_byte, .expected = 1 },
 	{ .name = "read of a FIFO on the mount", .number = SYS_read, .prepare = prepare_fifo, .make = make_read, .release = release_by_byte, .expected = 1 },
 	{ .name = "write to a full pipe", .number = SYS_write, .prepare = prepare_full_pipe, .make = make_write, .release = release_by_reading, .expected = 4096 },
@@ -583,7 +592,7 @@ static struct call calls[] = {
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-static int64_t all_began;
+static int64_t all_began, last_check;
 static int held;
 static off_t held_at;
 
@@ -647,7 +656,8 @@ static void check_calls(void)
 		;
 	expect(reads_pattern(held, 1, held_at, 10), "at %ld", (long)lseek(held, 0, SEEK_CUR));
 	held_at += 10;
-	int in_time = monotonic_ns() < all_began + TIME_S * 1000000000LL;
+	last_check = monotonic_ns();
+	int in_time = last_check < all_began + TIME_S * 1000000000LL;
 	for (int i = 0; i < CALLS; i++)
 		if (calls[i].over && (in_time || calls[i].release != NULL))
 			expect(0, "%s ended early: %ld, error %d", calls[i].name, calls[i].result, calls[i].error);
@@ -674,7 +684,8 @@ static void finish_calls(void)
 		if (call->release != NULL)
 			continue;
 		double ms = (double)(call->ended - call->began) / 1e6;
-		expect(ms >= TIME_S * 1000 - 1 && ms <= TIME_S * 1000 + LATEST_MS, "%s took %.0f ms", call->name, ms);
+		double latest = TIME_S * 1000 + LATEST_MS + (call->begins_again ? (double)(last_check - call->began) / 1e6 : 0);
+		expect(ms >= TIME_S * 1000 - 1 && ms <= latest, "%s took %.0f ms", call->name, ms);
 	}
 	for (int i = 0; i < CALLS; i++)
 		if (calls[i].prepare == prepare_semaphore)
