@@ -5,7 +5,7 @@
  */
 
 import { parseMountinfo } from "../../../ffi/sys/mountinfo.ts";
-import { until } from "../../e2e/support/proc.ts";
+import { isAlive, until } from "../../e2e/support/proc.ts";
 
 /** The hierarchies that can hold one: the unified one, and version 1's freezer. */
 export type Hierarchy = "v2" | "v1";
@@ -22,7 +22,7 @@ export function cgroupMount(hierarchy: Hierarchy): string | undefined {
   return entry === undefined ? undefined : text.decode(entry.mountpoint);
 }
 
-/** A group, which is taken away when nobody is in it any more. */
+/** A group, which is taken away with whoever is in it. */
 export class Cgroup implements AsyncDisposable {
   /** Its directory. */
   readonly path: string;
@@ -58,18 +58,16 @@ export class Cgroup implements AsyncDisposable {
     throw new Error(`${this.path} cannot be frozen`);
   }
 
-  /** Waits until its last process has ended and removes it. */
+  /** Kills who is still in it, as when a test has failed, and removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     const below = [...Deno.readDirSync(this.path)].filter(({ isDirectory }) => isDirectory);
     for (const path of [...below.map(({ name }) => `${this.path}/${name}`), this.path]) {
       await until(`the end of everybody in ${path}`, () => {
-        try {
-          Deno.removeSync(path);
-          return true;
-        } catch {
-          return false;
-        }
+        const pids = Deno.readTextFileSync(`${path}/cgroup.procs`).split("\n").filter((line) => line !== "");
+        for (const pid of pids) if (isAlive(Number(pid))) Deno.kill(Number(pid), "SIGKILL");
+        return pids.length === 0;
       });
+      Deno.removeSync(path);
     }
   }
 }
