@@ -134,20 +134,41 @@ await swapTest("nobody is stopped when there is nobody to be moved", "same", asy
 });
 
 await swapTest(
-  "what cannot be moved is left where that is allowed, and told",
+  "a process that cannot be moved is left where that is allowed, and told",
   "same",
   async (sandbox, pair) => {
     const [a, b] = pair.sides;
-    const victim = await start(sandbox, pair, "refused", "flight");
+    const stays = await start(sandbox, pair, "refused", "flight");
+    const moves = await start(sandbox, pair, "fds", "private");
+    const before = [stays, moves].map(({ pids }) => snapshot(pids, pair));
+    const [report] = await runSwap({ source: a.path, target: b.path, leave: true });
+    assert(report !== undefined && report.ok, JSON.stringify(report));
+    assertEquals(report.result.left.map(({ pid, kind }) => ({ pid, kind })), [{
+      pid: stays.pids[0]!,
+      kind: "fd",
+    }]);
+    assertEquals(report.result.processes.map(({ pid }) => pid), [moves.pids[0]!]);
+    assertStayed(before[0]!, snapshot(stays.pids, pair));
+    assertMoved(before[1]!, snapshot(moves.pids, pair), a, b);
+    for (const victim of [stays, moves]) {
+      await victim.check("after the swap");
+      await victim.end();
+    }
+  },
+);
+
+await swapTest(
+  "who shares a description with a process that is left is left, too",
+  "same",
+  async (sandbox, pair) => {
+    const [a, b] = pair.sides;
+    const victim = await start(sandbox, pair, "refused", "flight", "sharer");
     const before = snapshot(victim.pids, pair);
     const [report] = await runSwap({ source: a.path, target: b.path, leave: true });
     assert(report !== undefined && report.ok, JSON.stringify(report));
-    assert(
-      report.result.left.some(({ pid, kind }) => victim.pids.includes(pid) && kind === "fd"),
-      "nothing is left",
-    );
-    assertMoved(before, snapshot(victim.pids, pair), a, b);
-    await victim.check("after the swap");
+    assertEquals(new Set(report.result.left.map(({ pid }) => pid)), new Set(victim.pids));
+    assertEquals(report.result.processes, []);
+    assertStayed(before, snapshot(victim.pids, pair));
     await victim.end();
   },
 );

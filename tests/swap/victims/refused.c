@@ -111,6 +111,21 @@ static void check_flight(void)
 	send_in_flight(fd);
 }
 
+/* ---- sharer: a child that has the held file, too, and nothing that cannot be moved */
+
+static struct peer sharer;
+
+static void close_flight(void)
+{
+	close(flight[0]);
+	close(flight[1]);
+}
+
+static void set_up_sharer(void)
+{
+	sharer = peer_fork(close_flight, check_file);
+}
+
 /* ---- traced: a child that is being traced already, by this process */
 
 static struct peer traced;
@@ -183,6 +198,7 @@ static const struct victim_case cases[] = {
 	{ "sealed-private", set_up_sealed_private, check_mapped, NULL },
 	{ "ring", set_up_ring, check_file, NULL },
 	{ "flight", set_up_flight, check_flight, NULL },
+	{ "sharer", set_up_sharer, NULL, NULL },
 	{ "traced", set_up_traced, check_traced, NULL },
 	{ "vfork", set_up_vfork, check_file, finish_vfork },
 };
