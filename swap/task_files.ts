@@ -102,16 +102,19 @@ export interface Reached {
   readonly mode: number;
   /** The inode number as it is cached. */
   readonly ino: bigint;
+  /** For device nodes: the major number. */
+  readonly deviceMajor: number;
 }
 
 const reached = new StatxBuffer();
 
 /** What a link of /proc leads to: its mount and its type as the kernel knows it. Undefined when it leads nowhere. */
-export function reach(path: string, flags = 0): Reached | undefined {
+export function reach(path: string): Reached | undefined {
   const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO;
-  const found = statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC | flags, mask, reached);
+  const found = statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, mask, reached);
   if (found < 0) return undefined;
-  return { mountId: Number(reached.mntId), mode: reached.mode, ino: reached.ino };
+  const { mode, ino, rdevMajor } = reached;
+  return { mountId: Number(reached.mntId), mode, ino, deviceMajor: rdevMajor };
 }
 
 /** The mode bits of a link of /proc itself: which access an open file of `fd` or `map_files` has. 0 when it is gone. */

@@ -404,6 +404,11 @@ export class Tracee {
     }
   }
 
+  /** Whether it can be given system calls. */
+  get entered(): boolean {
+    return this.#state === "entered" && this.scratch !== 0;
+  }
+
   /** Whether it still is this thread's tracee. */
   get attached(): boolean {
     return this.#state !== "gone" && this.#state !== "detached";

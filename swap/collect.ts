@@ -1,0 +1,279 @@
+/**
+ * Collecting what stopped processes hold on the sources. Every call made here is one that cannot wait for a file system.
+ *
+ * @module
+ */
+import {
+  KCMP_FILES,
+  KCMP_FS,
+  KCMP_VM,
+  O_CLOEXEC,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFMT,
+  S_IFSOCK,
+} from "../ffi/sys/constants.ts";
+import { kcmp, kcmpEpollTarget } from "../ffi/sys/pidfd.ts";
+import { readProcFile } from "../ffi/sys/process.ts";
+import { DescriptionTable } from "./description_table.ts";
+import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
+import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
+import { mapFilesName, parseMaps, parseSmaps, type Vma } from "./procfs/maps.ts";
+import { classifyLink, relativeTo, splitDeleted } from "./procfs/names.ts";
+import type { StoppedProcess } from "./stop.ts";
+import { linkMode, numbersIn, reach, type Reached, readLink, readStat, readStatus } from "./task_files.ts";
+import type { Tracee } from "./tracee.ts";
+import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
+
+/** null, zero, full, random, urandom: opening one a second time is the same as having it open. */
+const MEMORY_DEVICES = 1;
+
+/** Collects, process by process. */
+export class Collector {
+  readonly #sources: ReadonlyMap<number, SourceMount>;
+  readonly #descriptions: DescriptionTable;
+  readonly #inventory: Inventory;
+  readonly #epollTables: { table: Table; fd: number; info: FdInfo }[] = [];
+  /** Sockets of the collected processes, by inode number: who holds them. */
+  readonly sockets = new Map<bigint, { table: Table; fd: number }[]>();
+
+  /** Begins with nothing. */
+  constructor(sources: readonly SourceMount[]) {
+    this.#sources = new Map(sources.map((source) => [source.id, source]));
+    this.#descriptions = new DescriptionTable();
+    this.#inventory = {
+      processes: new Map(),
+      tables: [],
+      memories: [],
+      directories: [],
+      descriptions: this.#descriptions.all,
+      hindrances: [],
+    };
+  }
+
+  /** Adds a process. */
+  add(process: StoppedProcess): void {
+    const [leader] = process.tasks.values();
+    if (leader === undefined) return;
+    const status = readStatus(leader.tid);
+    if (status === undefined) return;
+    this.#inventory.processes.set(process.pid, { comm: process.comm, status });
+    this.#memory(leader);
+    const tables: Tracee[] = [];
+    const directories: Tracee[] = [];
+    for (const task of process.tasks.values()) {
+      if (task.compat) this.#hinder(task, "process", { reason: `runs 32-bit code (task ${task.tid})` });
+      if (isFirst(task, tables, KCMP_FILES)) this.#table(task);
+      if (isFirst(task, directories, KCMP_FS)) this.#directories(task);
+    }
+  }
+
+  /** What was found. */
+  finish(): Inventory {
+    this.#registrations();
+    return this.#inventory;
+  }
+
+  #hinder(
+    task: Tracee,
+    kind: ResourceKind,
+    more: Pick<Obstacle, "reason"> & Partial<Obstacle>,
+    alone = false,
+  ): void {
+    const comm = this.#inventory.processes.get(task.tgid)?.comm ?? "";
+    this.#inventory.hindrances.push({ obstacle: { pid: task.tgid, comm, kind, ...more }, alone });
+  }
+
+  /** Where a link of /proc leads, if that is on a source. */
+  #place(link: string, found: Reached | undefined = reach(link)): Place | undefined {
+    const source = found === undefined ? undefined : this.#sources.get(found.mountId);
+    if (source === undefined) return undefined;
+    const shown = readLink(link);
+    if (shown === undefined) return undefined;
+    const { path, deleted } = splitDeleted(shown);
+    const below = relativeTo(source.mountpoint, deleted ? path : shown);
+    const { mode, ino } = found!;
+    // A path that is not below the mountpoint is of a name that is gone as well: of a directory that was removed with what was in it.
+    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, ino, link };
+  }
+
+  #table(task: Tracee): void {
+    const base = `/proc/${task.tid}`;
+    const fds = numbersIn(`${base}/fd`) ?? [];
+    const table: Table = { task, pid: task.tgid, count: fds.length, holders: [], registrations: [] };
+    const shared = this.#inventory.tables.find((one) => kcmp(task.tid, one.task.tid, KCMP_FILES) === 0);
+    if (shared !== undefined) return;
+    for (const fd of fds) this.#descriptor(table, fd, `${base}/fd/${fd}`, `${base}/fdinfo/${fd}`);
+    if (table.holders.length > 0) this.#inventory.tables.push(table);
+  }
+
+  #descriptor(table: Table, fd: number, link: string, infoPath: string): void {
+    const found = reach(link);
+    if (found === undefined) return;
+    const type = found.mode & S_IFMT;
+    if (this.#sources.has(found.mountId)) {
+      const info = readInfo(infoPath);
+      const place = this.#place(link, found);
+      if (info === undefined || place === undefined) return;
+      if ((type === S_IFCHR && found.deviceMajor !== MEMORY_DEVICES) || type === S_IFBLK) {
+        const reason = "is a device that may not be opened a second time";
+        return this.#hinder(table.task, "fd", { fd, path: place.path, reason });
+      }
+      this.#add(table, fd, info, place);
+    } else if (type === S_IFSOCK) {
+      const holders = this.sockets.get(found.ino);
+      if (holders === undefined) this.sockets.set(found.ino, [{ table, fd }]);
+      else holders.push({ table, fd });
+    } else if (type === 0) this.#anonymous(table, fd, link, infoPath);
+  }
+
+  #add(table: Table, fd: number, info: FdInfo, place: Place | undefined): void {
+    const closeOnExec = (info.flags & O_CLOEXEC) !== 0;
+    const { locks } = info;
+    const description = this.#descriptions.add({ table, fd, closeOnExec, locks }, info, place);
+    table.holders.push({ fd, description, closeOnExec });
+    const breaking = locks.find((lock) => lock.breaking);
+    if (breaking !== undefined) {
+      const reason = "has a lease that is being broken";
+      this.#hinder(table.task, "lock", { fd, reason, transient: true });
+    }
+  }
+
+  /** What has no type is a descriptor of the kernel's own making. */
+  #anonymous(table: Table, fd: number, link: string, infoPath: string): void {
+    const shown = readLink(link);
+    const kind = shown === undefined ? undefined : classifyLink(shown);
+    if (kind?.kind !== "anon") return;
+    if (kind.name === "[eventpoll]") {
+      const info = readInfo(infoPath);
+      if (info !== undefined) this.#epollTables.push({ table, fd, info });
+    } else if (kind.name === "inotify") {
+      const info = readInfo(infoPath);
+      if (info?.inotify.some((watch) => this.#onSource(watch))) this.#add(table, fd, info, undefined);
+    } else if (kind.name === "[io_uring]") this.#ring(table, fd, infoPath);
+    else if (kind.name === "[fanotify]") {
+      const bytes = readProcFile(infoPath);
+      const text = typeof bytes === "number" ? "" : new TextDecoder().decode(bytes);
+      if (/^fanotify (ino|mnt_id|sdev)/m.test(text)) {
+        this.#hinder(table.task, "inotify", { fd, reason: "is a fanotify group with marks" });
+      }
+    }
+  }
+
+  #onSource({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
+    for (const source of this.#sources.values()) {
+      if (source.major === major && source.minor === minor) return true;
+    }
+    return false;
+  }
+
+  /** Files that are registered with a ring cannot be taken out of it; their paths are all that is told of them. */
+  #ring(table: Table, fd: number, infoPath: string): void {
+    const bytes = readProcFile(infoPath);
+    if (typeof bytes === "number") return;
+    const files = /^UserFiles:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
+    if (files !== null && files[1] === "0") return;
+    this.#hinder(table.task, "fd", { fd, reason: "is an io_uring instance with registered files" });
+  }
+
+  /** Registrations with epoll instances, of descriptors that are known now. */
+  #registrations(): void {
+    for (const { table, fd, info } of this.#epollTables) {
+      for (const target of info.epoll) {
+        // The number is that of the time of the registration: whether it still is the same file, the kernel compares.
+        const slot = { epoll: fd, target: target.fd, offset: 0 };
+        const { tid } = table.task;
+        const isHeld = table.holders.some((holder) => holder.fd === target.fd) &&
+          kcmpEpollTarget(tid, target.fd, tid, slot) === 0;
+        if (isHeld) table.registrations.push({ epoll: fd, target });
+        else if (this.#onSource(target)) {
+          const reason = `watches a file by a descriptor (${target.fd}) that is closed or another process's`;
+          this.#hinder(table.task, "epoll", { fd, reason });
+        }
+      }
+    }
+  }
+
+  #directories(task: Tracee): void {
+    const cwd = this.#place(`/proc/${task.tid}/cwd`);
+    const root = this.#place(`/proc/${task.tid}/root`);
+    if (cwd === undefined && root === undefined) return;
+    const shared = this.#inventory.directories.some((one) => kcmp(task.tid, one.task.tid, KCMP_FS) === 0);
+    if (shared) return;
+    const found: Directories = { task, pid: task.tgid, cwd, root };
+    this.#inventory.directories.push(found);
+    for (const [kind, place] of [["cwd", cwd], ["root", root]] as const) {
+      if (place?.deleted) this.#hinder(task, kind, { path: place.path, reason: "was removed" });
+    }
+    const CAP_SYS_CHROOT = 18n;
+    const status = this.#inventory.processes.get(task.tgid)!.status;
+    if (root !== undefined && (status.capEff >> CAP_SYS_CHROOT & 1n) === 0n) {
+      const reason = "cannot be left without CAP_SYS_CHROOT";
+      this.#hinder(task, "root", { path: root.path, reason });
+    }
+  }
+
+  #memory(task: Tracee): void {
+    const { memories } = this.#inventory;
+    const exe = this.#place(`/proc/${task.tid}/exe`);
+    const maps = readProcFile(`/proc/${task.tid}/maps`);
+    const areas = typeof maps === "number"
+      ? []
+      : parseMaps(maps, (major, minor) => this.#onSource({ major, minor }));
+    const placed = areas.map((area) => {
+      const link = `/proc/${task.tid}/map_files/${mapFilesName(area)}`;
+      return { area, place: this.#place(link), link };
+    }).filter(({ place }) => place !== undefined);
+    if (exe === undefined && placed.length === 0) return;
+    if (memories.some((one) => kcmp(task.tid, one.task.tid, KCMP_VM) === 0)) return;
+    const memory: Memory = { task, pid: task.tgid, mappings: [], exe, addresses: undefined };
+    memories.push(memory);
+    if (placed.length > 0) {
+      const details = new Map(parseSmaps(readSmaps(task.tid)).map((entry) => [entry.start, entry]));
+      for (const { area, place, link } of placed) {
+        const detail = details.get(area.start);
+        if (detail === undefined) continue;
+        const writable = area.shared && (linkMode(link) & 0o200) !== 0;
+        memory.mappings.push({ area, place: place!, details: detail, writable });
+        this.#checkMapping(task, area, place!, detail.vmFlags);
+      }
+    }
+    if (exe === undefined) return;
+    memory.addresses = readStat(task.tid)?.memory;
+    const { capEff } = this.#inventory.processes.get(task.tgid)!.status;
+    const [CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE] = [21n, 40n];
+    if ((capEff >> CAP_SYS_ADMIN & 1n) === 0n && (capEff >> CAP_CHECKPOINT_RESTORE & 1n) === 0n) {
+      const reason = "cannot be changed without CAP_CHECKPOINT_RESTORE";
+      this.#hinder(task, "exe", { path: exe.path, reason }, true);
+      memory.exe = undefined;
+    }
+  }
+
+  #checkMapping(task: Tracee, area: Vma, place: Place, flags: ReadonlySet<string>): void {
+    const why = flags.has("sl")
+      ? "is sealed by mseal(2)"
+      : flags.has("um") || flags.has("uw") || flags.has("ui")
+      ? "is watched by userfaultfd(2)"
+      : undefined;
+    if (why === undefined) return;
+    this.#hinder(task, "map", { address: mapFilesName(area), path: place.path, reason: why });
+  }
+}
+
+/** Whether a task shares something with none of those before it; then it becomes one of them. */
+function isFirst(task: Tracee, before: Tracee[], type: number): boolean {
+  if (before.some((one) => kcmp(task.tid, one.tid, type) === 0)) return false;
+  before.push(task);
+  return true;
+}
+
+function readInfo(path: string): FdInfo | undefined {
+  const bytes = readProcFile(path);
+  if (typeof bytes === "number") return undefined;
+  return parseFdinfo(bytes);
+}
+
+function readSmaps(tid: number): Uint8Array {
+  const bytes = readProcFile(`/proc/${tid}/smaps`);
+  return typeof bytes === "number" ? new Uint8Array() : bytes;
+}

@@ -1,0 +1,82 @@
+/**
+ * From what was found to what is done: which processes are left out when something is in the way, and what is told of the others. Pure.
+ *
+ * @module
+ */
+import type { Hindrance, Inventory } from "./inventory.ts";
+import type { MovedProcess, Obstacle, ResourceKind } from "./types.ts";
+
+/**
+ * The processes that cannot be moved: those that something is in the way of, and those that share an open file description with one of them,
+ * since both have to see one and the same file.
+ */
+export function blockedProcesses(inventory: Inventory, hindrances: readonly Hindrance[]): Set<number> {
+  const blocked = new Set(hindrances.filter(({ alone }) => !alone).map(({ obstacle }) => obstacle.pid));
+  for (let grown = blocked.size > 0; grown;) {
+    grown = false;
+    for (const { holders } of inventory.descriptions) {
+      if (!holders.some(({ table }) => blocked.has(table.pid))) continue;
+      for (const { table: { pid } } of holders) {
+        if (blocked.has(pid)) continue;
+        blocked.add(pid);
+        grown = true;
+      }
+    }
+  }
+  return blocked;
+}
+
+/** What is told of processes that are left only for the sake of others. */
+export function leftForOthers(
+  inventory: Inventory,
+  blocked: ReadonlySet<number>,
+  told: readonly Obstacle[],
+): Obstacle[] {
+  const named = new Set(told.map(({ pid }) => pid));
+  return [...blocked].filter((pid) => !named.has(pid)).map((pid) => ({
+    pid,
+    comm: inventory.processes.get(pid)?.comm ?? "",
+    kind: "process",
+    reason: "shares an open file with a process that is left",
+  }));
+}
+
+/** The inventory without some processes. */
+export function without(inventory: Inventory, blocked: ReadonlySet<number>): Inventory {
+  const stays = ({ pid }: { readonly pid: number }) => !blocked.has(pid);
+  return {
+    processes: new Map([...inventory.processes].filter(([pid]) => !blocked.has(pid))),
+    tables: inventory.tables.filter(stays),
+    memories: inventory.memories.filter(stays),
+    directories: inventory.directories.filter(stays),
+    descriptions: inventory.descriptions.filter(({ holders }) => stays(holders[0]!.table)),
+    hindrances: inventory.hindrances.filter(({ obstacle }) => stays(obstacle)),
+  };
+}
+
+/** What is moved, process by process, those with nothing to be moved left out. */
+export function movedProcesses(inventory: Inventory): MovedProcess[] {
+  const counts = new Map<number, Partial<Record<ResourceKind, number>>>();
+  const count = (pid: number, kind: ResourceKind, by = 1) => {
+    if (by === 0) return;
+    let of = counts.get(pid);
+    if (of === undefined) counts.set(pid, of = {});
+    of[kind] = (of[kind] ?? 0) + by;
+  };
+  for (const { pid, holders, registrations } of inventory.tables) {
+    for (const { description } of holders) count(pid, description.place === undefined ? "inotify" : "fd");
+    count(pid, "epoll", registrations.length);
+  }
+  for (const { holders } of inventory.descriptions) {
+    for (const { table, locks } of holders) count(table.pid, "lock", locks.length);
+  }
+  for (const { pid, mappings, exe } of inventory.memories) {
+    count(pid, "map", mappings.length);
+    count(pid, "exe", exe === undefined ? 0 : 1);
+  }
+  for (const { pid, cwd, root } of inventory.directories) {
+    count(pid, "cwd", cwd === undefined ? 0 : 1);
+    count(pid, "root", root === undefined ? 0 : 1);
+  }
+  return [...counts].map(([pid, moved]) => ({ pid, comm: inventory.processes.get(pid)?.comm ?? "", moved }));
+}

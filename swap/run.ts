@@ -1,0 +1,201 @@
+/**
+ * A swap from beginning to end: processes are stopped, what they hold on the sources is collected, everything is opened on the targets, the
+ * processes are changed, the mounts are switched, and the processes go on. Until the mounts are switched, anything that fails leaves every
+ * process as it was.
+ *
+ * Runs on one thread, which is the tracer; nothing else may run on it meanwhile. It must not be the thread that serves a source: closing
+ * and unmapping files asks the source's server.
+ *
+ * @module
+ */
+import { fcntlGet, fcntlLock } from "../ffi/sys/file.ts";
+import { Actor } from "./actor.ts";
+import { Candidates } from "./candidates.ts";
+import { Collector } from "./collect.ts";
+import type { Owner } from "./descriptors.ts";
+import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
+import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
+import { Replacements } from "./replacements.ts";
+import { socketHindrances } from "./sockets.ts";
+import { StopError, StoppedSet } from "./stop.ts";
+import { TaskGone, type Tracee } from "./tracee.ts";
+import { type Step, Transaction } from "./transaction.ts";
+import type { Obstacle, Selection, SourceMount, SwapResult } from "./types.ts";
+
+/** What is to be done. */
+export interface SwapRequest {
+  /** The mounts whose users are moved. */
+  readonly sources: readonly SourceMount[];
+  /** Which processes. */
+  readonly selection: Selection;
+  /** Processes that are never stopped; this one is not in any case. */
+  readonly excluded?: readonly number[];
+  /** Whether what cannot be moved is left; otherwise anything in the way is a refusal. */
+  readonly leave: boolean;
+  /** Whether to only look. */
+  readonly dryRun: boolean;
+  /** How long stopping, and waiting for what is in the way only for a moment, may take, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+/** What takes part in a swap. None of these may wait for the stopped processes. */
+export interface SwapHooks {
+  /** It reached a step. */
+  progress?(step: "stopping" | "collecting" | "moving" | "swapped", processes: number, tasks: number): void;
+  /** Switches the mounts, when all processes have been changed. When it throws, they are changed back. */
+  switchMounts?(): void;
+  /** See {@linkcode Replacements}. */
+  unnamed?(place: Place): number;
+  /** For tests: called before each step of the change; what it throws makes that step fail. */
+  step?: Step;
+}
+
+/** A swap that was not made: nothing has changed. */
+export class SwapRefused extends Error {
+  override readonly name = "SwapRefused";
+  /** `obstacles` are what stood in the way. */
+  constructor(readonly obstacles: readonly Obstacle[]) {
+    const [first] = obstacles;
+    const more = obstacles.length > 1 ? ` (and ${obstacles.length - 1} more)` : "";
+    super(first === undefined ? "refused" : `${describe(first)}${more}`);
+  }
+}
+
+/** An obstacle as a sentence. */
+export function describe({ pid, comm, kind, fd, address, path, reason }: Obstacle): string {
+  const which = fd !== undefined ? ` ${fd}` : address !== undefined ? ` ${address}` : "";
+  const where = path === undefined ? "" : ` (${new TextDecoder().decode(path)})`;
+  const what = kind === "process" ? "" : `: ${kind}${which}${where}`;
+  return `process ${pid} (${comm})${what} ${reason}`;
+}
+
+/** How long to wait before looking again at what is in the way only for a moment, in milliseconds. */
+const RETRY_MS = 5;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Makes a swap.
+ *
+ * @throws {SwapRefused} when something is in the way; {SysError}, {ControlError} and what `switchMounts` throws when it failed and was
+ * undone; {UndoError} when undoing failed as well
+ */
+export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult {
+  const until = performance.now() + request.deadlineMs;
+  for (;;) {
+    try {
+      return attempt(request, hooks, until);
+    } catch (error) {
+      const obstacles = error instanceof SwapRefused || error instanceof StopError ? error.obstacles : [];
+      const again = obstacles.some(({ transient }) => transient) && performance.now() + RETRY_MS < until;
+      if (!again) throw error instanceof StopError ? new SwapRefused(error.obstacles) : error;
+      Atomics.wait(pause, 0, 0, RETRY_MS);
+    }
+  }
+}
+
+function attempt(request: SwapRequest, hooks: SwapHooks, until: number): SwapResult {
+  const candidates = new Candidates(request.selection, request.sources, [
+    Deno.pid,
+    ...(request.excluded ?? []),
+  ]);
+  const found = candidates.next();
+  hooks.progress?.("stopping", found.length, 0);
+  const outcome = { stopped: undefined as number | undefined };
+  using late = new DisposableStack(); // what is closed when the tasks run again
+  let result: Omit<SwapResult, "stoppedMs">;
+  {
+    using stopped = new StoppedSet();
+    // Before they stop, so that the tasks that did not stop in time go on.
+    stopped.stop(found, () => candidates.next(), until);
+    outcome.stopped = stopped.began;
+    hooks.progress?.("collecting", found.length, stopped.taskCount);
+    result = move(request, hooks, stopped, late);
+  }
+  const stoppedMs = found.length === 0 || outcome.stopped === undefined
+    ? 0
+    : performance.now() - outcome.stopped;
+  hooks.progress?.("swapped", result.processes.length, result.tasks);
+  return { ...result, stoppedMs };
+}
+
+function move(
+  request: SwapRequest,
+  hooks: SwapHooks,
+  stopped: StoppedSet,
+  late: DisposableStack,
+): Omit<SwapResult, "stoppedMs"> {
+  const tasks = stopped.taskCount;
+  const collector = new Collector(request.sources);
+  for (const process of stopped.processes) collector.add(process);
+  let inventory = collector.finish();
+  const actors = new Map<Tracee, Actor>();
+  late.defer(() => actors.forEach((actor) => actor[Symbol.dispose]()));
+  const actorOf = (task: Tracee) => {
+    let actor = actors.get(task);
+    if (actor === undefined) actors.set(task, actor = Actor.of(task));
+    return actor;
+  };
+  const replacements = late.use(
+    new Replacements(inventory, request.sources, ({ task }) => actorOf(task), hooks.unnamed),
+  );
+  replacements.open();
+  const sockets = socketHindrances(
+    collector.sockets,
+    inventory,
+    request.sources,
+    ({ task }) => actorOf(task),
+  );
+  const hindrances: Hindrance[] = [...inventory.hindrances, ...replacements.hindrances, ...sockets];
+  const left = hindrances.map(({ obstacle }) => obstacle);
+  if (left.length > 0) {
+    if (!request.leave && !request.dryRun) throw new SwapRefused(left);
+    const blocked = blockedProcesses(inventory, hindrances);
+    left.push(...leftForOthers(inventory, blocked, left));
+    inventory = without(inventory, blocked);
+    stopped.release(blocked);
+  }
+  const processes = movedProcesses(inventory);
+  const told = { processes, left, tasks, descriptions: inventory.descriptions.length };
+  if (request.dryRun) return told;
+  hooks.progress?.("moving", processes.length, tasks);
+  const owners = ownersOf(inventory, replacements);
+  const transaction = new Transaction(inventory, replacements, actorOf, owners, hooks.step ?? (() => {}));
+  try {
+    transaction.prepare();
+    transaction.commit();
+    hooks.switchMounts?.();
+  } catch (error) {
+    try {
+      transaction.undo();
+    } finally {
+      transaction.leave();
+    }
+    throw error instanceof TaskGone ? new SwapRefused([gone(error)]) : error;
+  }
+  left.push(...transaction.finish());
+  transaction.leave();
+  return told;
+}
+
+function gone({ tid }: TaskGone): Obstacle {
+  return { pid: tid, comm: "", kind: "process", reason: "has ended meanwhile", transient: true };
+}
+
+const F_GETOWN_EX = 16;
+const F_GETSIG = 11;
+
+/** Who is signalled for descriptions, as this process sees them; in another pid namespace the numbers are others. */
+function ownersOf(inventory: Inventory, { old }: Replacements): Map<Description, Owner> {
+  const owners = new Map<Description, Owner>();
+  const bytes = new Uint8Array(new ArrayBuffer(32));
+  const view = new DataView(bytes.buffer);
+  for (const description of inventory.descriptions) {
+    const fd = old.get(description);
+    if (fd === undefined) continue;
+    const signal = fcntlGet(fd, F_GETSIG);
+    if (fcntlLock(fd, F_GETOWN_EX, bytes) < 0 || signal < 0) continue; // an O_PATH descriptor has none
+    const [type, pid] = [view.getInt32(0, true), view.getInt32(4, true)];
+    if (pid !== 0 || signal !== 0) owners.set(description, { type, pid, signal });
+  }
+  return owners;
+}
