@@ -8,6 +8,7 @@ import {
   KCMP_FS,
   KCMP_VM,
   O_CLOEXEC,
+  O_PATH,
   S_IFBLK,
   S_IFCHR,
   S_IFMT,
@@ -115,7 +116,8 @@ export class Collector {
       const info = readInfo(infoPath);
       const place = this.#place(link, found);
       if (info === undefined || place === undefined) return;
-      if ((type === S_IFCHR && found.deviceMajor !== MEMORY_DEVICES) || type === S_IFBLK) {
+      const isOpen = (info.flags & O_PATH) === 0;
+      if (isOpen && ((type === S_IFCHR && found.deviceMajor !== MEMORY_DEVICES) || type === S_IFBLK)) {
         const reason = "is a device that may not be opened a second time";
         return this.#hinder(table.task, "fd", { fd, path: place.path, reason });
       }
