@@ -8,8 +8,16 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { AT_FDCWD, KCMP_FILE, KCMP_FILES, KCMP_FS } from "../../../ffi/sys/constants.ts";
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  KCMP_FILE,
+  KCMP_FILES,
+  KCMP_FS,
+  STATX_NLINK,
+} from "../../../ffi/sys/constants.ts";
 import { readlinkat } from "../../../ffi/sys/dir.ts";
+import { statx, StatxBuffer } from "../../../ffi/sys/file.ts";
 import { Errno, SysError } from "../../../ffi/errno.ts";
 import { check, cstr } from "../../../ffi/sys/libc.ts";
 import { kcmp } from "../../../ffi/sys/pidfd.ts";
@@ -89,12 +97,12 @@ class Look implements Snapshot {
       this.facts.set(`${tid} shares fs with`, `${fsOf}`);
       if (filesOf === undefined) { for (const fd of numbers(`${task}/fd`)) this.#fd(task, tid, fd); }
       if (fsOf === undefined) {
-        for (const name of ["cwd", "root"]) this.#link(`${tid} ${name}`, `${task}/${name}`);
+        for (const name of ["cwd", "root"]) this.#place(`${tid} ${name}`, `${task}/${name}`);
       }
     });
     if (alive.length === 0) return;
     const task = `/proc/${pid}/task/${alive[0]}`;
-    this.#link(`${pid} exe`, `${task}/exe`);
+    this.#place(`${pid} exe`, `${task}/exe`);
     this.#maps(pid, task, alive[0] === pid);
     this.facts.set(`${pid} limits`, text(`${task}/limits`));
     this.facts.set(`${pid} cmdline`, text(`${task}/cmdline`));
@@ -139,7 +147,7 @@ class Look implements Snapshot {
       this.references.set(key, mount.id);
       this.#fds.push({ tid, fd, state: info.split("\n").slice(0, 2).join() });
     }
-    this.facts.set(`${key} link`, this.#path(link(`${task}/fd/${fd}`)));
+    this.#link(`${key} link`, `${task}/fd/${fd}`);
     // Locks have numbers, inode and device numbers may be those of the other file system: what remains is what is held.
     const lines = info.split("\n").map((line) =>
       line.replace(/^(mnt_id|ino):.*/, mount === undefined ? "$&" : "$1")
@@ -149,13 +157,24 @@ class Look implements Snapshot {
         // The kernel adds EPOLLERR and EPOLLHUP to what is registered: a shot that was fired comes back with these.
         .replace(/(tfd:.* events: [4c]00000)18/, "$100")
     );
-    this.facts.set(`${key} info`, lines.sort().join("\n"));
+    this.facts.set(`${key} info`, lines.sort().join(" | ").trim());
+  }
+
+  #place(key: string, path: string): void {
+    const mount = this.#side(mountIdOf(path));
+    if (mount !== undefined) this.references.set(key, mount.id);
+    this.#link(key, path);
   }
 
   #link(key: string, path: string): void {
-    const mount = this.#side(mountIdOf(path));
-    if (mount !== undefined) this.references.set(key, mount.id);
-    this.facts.set(key, this.#path(link(path)));
+    this.facts.set(key, this.#named(this.#path(link(path)), path));
+  }
+
+  /** The text of a link, but for files of the mounts that have no name any more, whose last one says nothing. */
+  #named(shown: string, path: string): string {
+    if (!shown.startsWith("@") || !shown.endsWith(" (deleted)")) return shown;
+    check(statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, STATX_NLINK, attributes), "statx", path);
+    return attributes.nlink === 0 ? "@ (no name)" : shown;
   }
 
   #maps(pid: number, task: string, firstIsAlive: boolean): void {
@@ -166,13 +185,15 @@ class Look implements Snapshot {
         const [, range, permissions, offset, device, inode, path] = head;
         key = `${pid} map ${range}`;
         const shown = this.#path(path!);
-        const file = shown === path ? `${device} ${inode} ` : "";
-        this.facts.set(key, `${permissions} ${offset} ${file}${shown}`);
+        const ours = shown !== path;
+        this.facts.set(key, `${permissions} ${offset} ${ours ? shown : `${device} ${inode} ${path}`}`);
         // The kernel shows what is mapped of a process by its first thread only.
         if (inode === "0" || !firstIsAlive) continue;
-        const short = range!.replace(/(^|-)0+(?=[0-9a-f])/g, "$1");
-        const mount = this.#side(mountIdOf(`/proc/${pid}/map_files/${short}`));
-        if (mount !== undefined) this.references.set(key, mount.id);
+        const file = `/proc/${pid}/map_files/${range!.replace(/(^|-)0+(?=[0-9a-f])/g, "$1")}`;
+        const mount = this.#side(mountIdOf(file));
+        if (mount === undefined) continue;
+        this.references.set(key, mount.id);
+        this.facts.set(key, `${permissions} ${offset} ${this.#named(shown, file)}`);
       } else if (line.startsWith("VmFlags:")) this.facts.set(`${key} flags`, line.slice(8).trim());
     }
   }
@@ -188,6 +209,7 @@ class Look implements Snapshot {
 }
 
 const latin1 = new TextDecoder("latin1");
+const attributes = new StatxBuffer();
 const linkBuffer = new Uint8Array(8192);
 
 function text(path: string): string {
