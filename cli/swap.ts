@@ -1,7 +1,7 @@
 import { defaultSwapDeadlineMs } from "../control/swap_words.ts";
 import type { SwapPlanResult, WireSwapResult } from "../control/wire_swap.ts";
 import { exitCodes } from "../host/exit_codes.ts";
-import type { RunSwap, SwapOrder, SwapOutcome } from "../host/swap_messages.ts";
+import type { MountsOrder, RunSwap, SwapOutcome } from "../host/swap_messages.ts";
 import { absolute } from "./mount.ts";
 import { obstaclesText, planText, swapText } from "./swap_text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -28,11 +28,12 @@ export interface SwapCommandOptions {
 }
 
 /** What the command line orders. @throws {UsageError} for options that do not go together */
-export function swapOrder(source: string, target: string, options: SwapCommandOptions): SwapOrder {
+export function swapOrder(source: string, target: string, options: SwapCommandOptions): MountsOrder {
   const [from, to] = [absolute(source), absolute(target)];
   if (from === to) throw new UsageError("the source and the target are the same");
   const encoder = new TextEncoder();
   return {
+    kind: "mounts",
     source: encoder.encode(from),
     target: encoder.encode(to),
     selection: selection(options),
@@ -42,7 +43,7 @@ export function swapOrder(source: string, target: string, options: SwapCommandOp
   };
 }
 
-function selection({ pids, tree, cgroup, pidNamespace }: SwapCommandOptions): SwapOrder["selection"] {
+function selection({ pids, tree, cgroup, pidNamespace }: SwapCommandOptions): MountsOrder["selection"] {
   if (tree === true && pids === undefined) throw new UsageError("--tree needs --pids");
   if (pids !== undefined) return { kind: "pids", pids, tree: tree === true };
   if (cgroup !== undefined) return { kind: "cgroup", path: absolute(cgroup) };
@@ -76,7 +77,7 @@ async function ownRunSwap(): Promise<RunSwap> {
 }
 
 async function report(
-  order: SwapOrder,
+  order: MountsOrder,
   outcome: SwapOutcome,
   json: boolean,
   terminal: Terminal,

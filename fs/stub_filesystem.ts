@@ -8,7 +8,7 @@ import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import type { Handler, Handlers, Session } from "../ffi/fuse/session.ts";
 import type { Fd } from "../ffi/sys/fd.ts";
-import { statx } from "../ffi/sys/file.ts";
+import { dup, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, S_IFREG } from "../ffi/sys/constants.ts";
 import { adopt, type MissingPolicy } from "./adoption.ts";
@@ -137,6 +137,16 @@ export class StubFilesystem implements Disposable {
   pathOf(nodeid: bigint): Uint8Array | undefined {
     const node = this.#context.nodes.get(nodeid);
     return node === undefined ? undefined : this.#context.nodes.path(node);
+  }
+
+  /** A copy of a descriptor of what a nodeid is in the real file system, or a negated error number; ENOENT when there is no such node. */
+  openNode(nodeid: bigint): number {
+    const { nodes, caller } = this.#context;
+    const node = nodes.get(nodeid);
+    if (node === undefined) return -Errno.ENOENT;
+    caller.self();
+    const fd = nodes.fd(node);
+    return fd < 0 ? fd : dup(fd);
   }
 
   /** The handlers for a session: each looks at the mode first. */

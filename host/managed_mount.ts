@@ -44,6 +44,8 @@ export class ManagedMount {
   replacement: Replacement | undefined;
   /** Whether a replacement has taken it off its mountpoint: it is there only for what is still open on it. */
   replaced = false;
+  /** What its replacement moved of running processes, and what it left. */
+  swap: ReplaceStatus["swap"];
   /** Set once when it is being ended: resolves to the number of requests answered. */
   ending: Promise<number> | undefined;
   /** Resolves when its session is over. */
@@ -101,7 +103,13 @@ export class ManagedMount {
       ...(requests > 0 && { requests: (inspected?.requests ?? []).map(withCommand) }),
       nodes: known?.nodes ?? 0,
       handles: known?.handles ?? 0,
-      ...(this.replacement !== undefined && { replace: replaceStatus(this.replacement) }),
+      ...(this.replacement !== undefined &&
+        {
+          replace: {
+            ...replaceStatus(this.replacement),
+            ...(this.swap !== undefined && { swap: this.swap }),
+          },
+        }),
       served: { count: known?.served ?? 0 },
     };
   }

@@ -199,6 +199,10 @@ class Mount {
     return { answered };
   }
 
+  openNode(nodeid: bigint): number {
+    return this.#filesystem.openNode(nodeid);
+  }
+
   detach(): Record<string, never> {
     this.#attached = false;
     return {};
@@ -297,6 +301,8 @@ async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof Worke
       return created().inspect(request.requests);
     case "abort":
       return created().abort(request.errno);
+    case "openNode":
+      return { fd: created().openNode(request.nodeid) };
     case "detach":
       return created().detach();
   }

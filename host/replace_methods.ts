@@ -57,7 +57,8 @@ export class ReplaceMethods {
     if (params.wait) await this.#waitFor([mount], request);
     const after = delayed.status;
     const told = after.state === "held" || after.state === "done" ? after.state : "running";
-    return { mount: mount.id, state: told, attempts: after.attempts };
+    const swap = told === "done" && mount.swap !== undefined ? { swap: mount.swap } : {};
+    return { mount: mount.id, state: told, attempts: after.attempts, ...swap };
   }
 
   /** `mount.release`. */

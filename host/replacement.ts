@@ -16,6 +16,9 @@ import type { ManagedMount } from "./managed_mount.ts";
 import { findHelper, mountByHelper, type MountHelper, mountProgram } from "./mount_helper.ts";
 import { sortOptions } from "./mount_options.ts";
 import { transientErrnos } from "./retry_errnos.ts";
+import { describe } from "../swap/run.ts";
+import type { Swap } from "./mount_swap.ts";
+import { swapRefused } from "./swap_refusal.ts";
 import { pause } from "./time_limit.ts";
 
 type ReplaceParams = Params<"mount.replace">;
@@ -97,9 +100,12 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
     },
     async commit(mountFd) {
       const { path: mountpoint, identity: { major, minor } } = mount;
+      const swap = { mountFd, mountpoint, stub: { major, minor }, ...context.areas() };
       let method: string;
       try {
-        method = await run("swap", { mountFd, mountpoint, stub: { major, minor }, ...context.areas() });
+        method = params.swap === "none"
+          ? await run("swap", swap)
+          : await moveAndSwap(params, mount, context, swap);
       } catch (error) {
         // The stub may have been put back by a copy, which has another id.
         const entry = readMountinfo().find((entry) => entry.major === major && entry.minor === minor);
@@ -120,6 +126,36 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
     now: () => performance.now(),
     sleep: pause,
   };
+}
+
+/** Moves the stub's users and puts the real mount in its place. @throws {ControlError} `swap_refused`, or as `swapMounts` does */
+async function moveAndSwap(
+  params: ReplaceParams,
+  mount: ManagedMount,
+  context: DaemonContext,
+  swap: Swap,
+): Promise<string> {
+  const outcome = await context.runSwap({
+    kind: "stub",
+    swap,
+    mountId: Number(mount.identity.mountId),
+    selection: params.swapProcesses,
+    leave: params.swap === "auto",
+    deadlineMs: params.swapDeadlineMs,
+  }, {
+    progress: (step) => context.emit("replace.progress", { mount: mount.id, step }),
+    openNode: async (nodeid) => (await mount.handle.call("openNode", { nodeid })).fd,
+  });
+  if (!outcome.ok) throw swapRefused(outcome, { mount: mount.id });
+  const { result } = outcome;
+  mount.swap = { ...result, processes: [...result.processes], left: [...result.left] };
+  const text = `moved ${result.processes.length} processes, left ${result.left.length} things, ` +
+    `stopped tasks for ${result.stoppedMs.toFixed(1)} ms`;
+  context.log.write("info", text, { mount: mount.id });
+  for (const obstacle of result.left) {
+    context.log.write("warn", `stays on the stub: ${describe(obstacle)}`, { mount: mount.id });
+  }
+  return outcome.method!;
 }
 
 async function helperOf({ type, helper }: ReplaceParams): Promise<MountHelper | undefined> {
@@ -161,6 +197,7 @@ function observer(mount: ManagedMount, context: DaemonContext, committing: () =>
       context.emit("replace.done", {
         mount: mount.id,
         ok: error === undefined,
+        ...(error === undefined && mount.swap !== undefined && { swap: mount.swap }),
         ...(error !== undefined && { error: faultOf(error) }),
       });
     },

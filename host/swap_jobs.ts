@@ -6,6 +6,7 @@
  */
 
 import { ControlError } from "../control/errors.ts";
+import { Errno } from "../ffi/errno.ts";
 import { fromWorker } from "./control_errors.ts";
 import type { RunSwap, SwapHooks, SwapOrder, SwapOutcome, SwapReply } from "./swap_messages.ts";
 
@@ -83,6 +84,7 @@ class Queue {
     worker.onmessage = ({ data }: MessageEvent<SwapReply>) => {
       if (worker !== this.#worker) return;
       if ("progress" in data) this.#running?.hooks.progress?.(data.progress.step, data.progress.detail);
+      else if ("openNode" in data) void this.#openNode(data);
       else if ("outcome" in data) this.#finish((task) => task.resolve(data.outcome));
       else this.#finish((task) => task.reject(fromWorker(data.error)));
     };
@@ -92,6 +94,16 @@ class Queue {
     };
     worker.onmessageerror = () => this.#fail(worker, "the swap worker sent what cannot be read");
     return worker;
+  }
+
+  async #openNode({ openNode, answer }: Extract<SwapReply, { openNode: bigint }>): Promise<void> {
+    try {
+      answer[0] = await this.#running?.hooks.openNode?.(openNode) ?? -Errno.ENOENT;
+    } catch {
+      answer[0] = -Errno.EIO;
+    }
+    answer[1] = 1;
+    Atomics.notify(answer, 1);
   }
 
   /** A worker that failed is in no known state: it is ended, and the next order gets a new one. */

@@ -5,10 +5,12 @@
  */
 
 import type { Obstacle, Selection, SwapResult } from "../swap/types.ts";
+import type { Swap, SwapMethod } from "./mount_swap.ts";
 import type { WorkerError } from "./worker_messages.ts";
 
 /** A swap of one mount's users to another mount, both of which are in place. */
-export interface SwapOrder {
+export interface MountsOrder {
+  readonly kind: "mounts";
   /** The mountpoint of the mount whose users are moved: an absolute path. */
   readonly source: Uint8Array;
   /** The mountpoint of the mount that they are moved to: an absolute path. */
@@ -26,6 +28,24 @@ export interface SwapOrder {
   readonly deadlineMs: number;
 }
 
+/** The replacement of a stub: its users are moved to the real mount, which takes its place. */
+export interface StubOrder {
+  readonly kind: "stub";
+  /** The mounts. */
+  readonly swap: Swap;
+  /** The stub's id in mountinfo. */
+  readonly mountId: number;
+  /** Which processes. */
+  readonly selection: Selection;
+  /** Whether what cannot be moved is left on the stub, which then goes on without a mountpoint. */
+  readonly leave: boolean;
+  /** As in {@linkcode MountsOrder}. */
+  readonly deadlineMs: number;
+}
+
+/** An order of the swap worker. */
+export type SwapOrder = MountsOrder | StubOrder;
+
 /** A step of a swap. "swapped" comes last, when the tasks run again. */
 export type SwapStep = "stopping" | "collecting" | "moving" | "swapped";
 
@@ -39,7 +59,12 @@ export interface SwapDetail {
 
 /** How an order ended. `ok` false: nothing was changed, or all of it undone. */
 export type SwapOutcome =
-  | { readonly ok: true; readonly result: SwapResult }
+  | {
+    readonly ok: true;
+    readonly result: SwapResult;
+    /** How the real mount was put in the stub's place. */
+    readonly method?: SwapMethod;
+  }
   | { readonly ok: false; readonly obstacles: readonly Obstacle[]; readonly message: string };
 
 /** What whoever orders a swap may want to know and to do meanwhile. None of these may throw. */
@@ -48,6 +73,11 @@ export interface SwapHooks {
   progress?(step: SwapStep, detail: SwapDetail): void;
   /** The worker takes the order now: from here on it is carried out to its end. */
   begun?(): void;
+  /**
+   * A file of the stub that has lost its name, by its nodeid: a descriptor of the real file, which passes to the caller, or a negated error
+   * number. The swap waits for it.
+   */
+  openNode?(nodeid: bigint): Promise<number>;
   /** While the order waits for its turn: aborting takes it back, and it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -61,6 +91,8 @@ export type RunSwap = (order: SwapOrder, hooks?: SwapHooks) => Promise<SwapOutco
 
 /** What the worker posts: any number of steps, then how the order ended or why it could not be carried out. */
 export type SwapReply =
+  /** Asks for a file, see {@linkcode SwapHooks.openNode}: the answer goes into the first element of the array, then the second becomes 1. */
+  | { readonly openNode: bigint; readonly answer: Int32Array }
   | { readonly progress: { readonly step: SwapStep; readonly detail: SwapDetail } }
   | { readonly outcome: SwapOutcome }
   | { readonly error: WorkerError };

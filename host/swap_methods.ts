@@ -12,7 +12,7 @@ import type { SwapResult } from "../swap/types.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import type { ManagedMount } from "./managed_mount.ts";
-import type { SwapOrder } from "./swap_messages.ts";
+import type { MountsOrder } from "./swap_messages.ts";
 import { swapRefused } from "./swap_refusal.ts";
 
 /** The methods about moving processes between any two mounts. */
@@ -53,7 +53,15 @@ export class SwapMethods {
   async #run(params: Params<"swap.run">, dryRun: boolean, request: RequestContext): Promise<SwapResult> {
     const { source, target, processes, leave, deadlineMs } = params;
     this.#check(source, target);
-    const order: SwapOrder = { source, target, selection: processes, leave, dryRun, deadlineMs };
+    const order: MountsOrder = {
+      kind: "mounts",
+      source,
+      target,
+      selection: processes,
+      leave,
+      dryRun,
+      deadlineMs,
+    };
     const { log, emit, runSwap } = this.#context;
     const subject = { request: dryRun ? "swap.plan" : "swap.run" };
     const what = `from ${pathText(source)} to ${pathText(target)}`;

@@ -6,9 +6,15 @@
 
 import { ControlError } from "../control/errors.ts";
 import { SysError } from "../ffi/errno.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_PATH } from "../ffi/sys/constants.ts";
+import { closeFd, openat } from "../ffi/sys/file.ts";
+import { nameToHandleAt } from "../ffi/sys/handles.ts";
+import { cstr } from "../ffi/sys/libc.ts";
+import type { Place } from "../swap/inventory.ts";
 import { runSwap, SwapRefused } from "../swap/run.ts";
 import type { Step } from "../swap/transaction.ts";
-import type { SwapDetail, SwapOrder, SwapOutcome, SwapStep } from "./swap_messages.ts";
+import { type SwapMethod, swapMounts } from "./mount_swap.ts";
+import type { MountsOrder, StubOrder, SwapDetail, SwapOutcome, SwapStep } from "./swap_messages.ts";
 import { mountAt, sourceOf } from "./swap_sources.ts";
 
 /**
@@ -18,7 +24,7 @@ import { mountAt, sourceOf } from "./swap_sources.ts";
  * undone then
  */
 export function runSwapOrder(
-  order: SwapOrder,
+  order: MountsOrder,
   progress: (step: SwapStep, detail: SwapDetail) => void,
   inject?: Step,
 ): SwapOutcome {
@@ -51,6 +57,49 @@ export function runSwapOrder(
     }
     throw asFailure(error);
   }
+}
+
+/**
+ * Moves a stub's users to the real mount and puts that in the stub's place. Blocks for as long as it takes.
+ *
+ * @param openNode a file of the stub that has lost its name, see {@linkcode Place}
+ * @throws {ControlError} when the mounts cannot be switched; everything was undone then
+ */
+export function runStubOrder(
+  order: StubOrder,
+  progress: (step: SwapStep, detail: SwapDetail) => void,
+  openNode: (nodeid: bigint) => number,
+): SwapOutcome {
+  const { swap, mountId, selection, leave, deadlineMs } = order;
+  const { mountpoint, stub: { major, minor }, mountFd } = swap;
+  const sources = [{ id: mountId, major, minor, mountpoint, targetFd: mountFd }];
+  let method: SwapMethod | undefined;
+  try {
+    const result = runSwap({ sources, selection, leave, dryRun: false, deadlineMs }, {
+      progress: (step, processes, tasks) => progress(step, { processes, tasks }),
+      unnamed: (place) => unnamedNode(place, openNode),
+      switchMounts: () => method = swapMounts(swap),
+    });
+    return { ok: true, result, method: method! };
+  } catch (error) {
+    if (!(error instanceof SwapRefused)) throw asFailure(error);
+    const { obstacles, message } = error;
+    if (!leave) return { ok: false, obstacles, message };
+    // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
+    const result = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
+    return { ok: true, result, method: swapMounts(swap) };
+  }
+}
+
+/** FUSE's file handles begin with the nodeid, its upper half first; `fs/fuse/inode.c`, fuse_encode_fh. */
+function unnamedNode(place: Place, openNode: (nodeid: bigint) => number): number {
+  const file = openat(AT_FDCWD, cstr(place.link), O_PATH | O_CLOEXEC);
+  if (file < 0) return file;
+  const handle = nameToHandleAt(file, null, AT_EMPTY_PATH);
+  closeFd(file);
+  if (typeof handle === "number") return handle;
+  const view = new DataView(handle.bytes.buffer, handle.bytes.byteOffset);
+  return openNode(BigInt(view.getUint32(0, true)) << 32n | BigInt(view.getUint32(4, true)));
 }
 
 function asFailure(error: unknown): unknown {

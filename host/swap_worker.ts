@@ -6,17 +6,28 @@
 
 /// <reference lib="deno.worker" />
 
-import type { SwapOrder, SwapReply } from "./swap_messages.ts";
-import { runSwapOrder } from "./swap_order.ts";
+import type { SwapDetail, SwapOrder, SwapReply, SwapStep } from "./swap_messages.ts";
+import { runStubOrder, runSwapOrder } from "./swap_order.ts";
 import { workerError } from "./worker_error.ts";
 
 function post(reply: SwapReply): void {
   self.postMessage(reply);
 }
 
+/** Asks the main thread for a file, and waits for the answer. */
+function openNode(nodeid: bigint): number {
+  const answer = new Int32Array(new SharedArrayBuffer(8));
+  post({ openNode: nodeid, answer });
+  Atomics.wait(answer, 1, 0);
+  return answer[0]!;
+}
+
 self.onmessage = ({ data }: MessageEvent<SwapOrder>) => {
+  const progress = (step: SwapStep, detail: SwapDetail) => post({ progress: { step, detail } });
   try {
-    post({ outcome: runSwapOrder(data, (step, detail) => post({ progress: { step, detail } })) });
+    post({
+      outcome: data.kind === "stub" ? runStubOrder(data, progress, openNode) : runSwapOrder(data, progress),
+    });
   } catch (error) {
     post({ error: workerError(error) });
   }

@@ -165,6 +165,19 @@ export interface DetachRequest {
   readonly type: "detach";
 }
 
+/** Asks for a file by its nodeid: one that has lost its name and that only this worker can reach. */
+export interface OpenNodeRequest {
+  readonly type: "openNode";
+  /** The kernel's key of it. */
+  readonly nodeid: bigint;
+}
+
+/** Such a file. */
+export interface OpenNodeResult {
+  /** A descriptor of the real file, not necessarily one to read by; or a negated error number. */
+  readonly fd: number;
+}
+
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
@@ -173,6 +186,7 @@ export interface WorkerCalls {
   setMode: { request: SetModeRequest; result: SetModeResult };
   inspect: { request: InspectRequest; result: InspectResult };
   abort: { request: AbortRequest; result: AbortResult };
+  openNode: { request: OpenNodeRequest; result: OpenNodeResult };
   detach: { request: DetachRequest; result: Record<string, never> };
 }
 

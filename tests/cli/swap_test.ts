@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { swap, type SwapCommandOptions, swapOrder } from "../../cli/swap.ts";
 import { UsageError } from "../../cli/usage.ts";
-import type { SwapOrder, SwapOutcome } from "../../host/swap_messages.ts";
+import type { MountsOrder, SwapOutcome } from "../../host/swap_messages.ts";
 import type { Obstacle, SwapResult } from "../../swap/types.ts";
 import { Daemon } from "./support/cli.ts";
 
@@ -30,7 +30,7 @@ const result: SwapResult = {
 
 /** Runs the command with an order that ends as given. */
 async function run(outcome: SwapOutcome, options: SwapCommandOptions = {}) {
-  const said = { code: 0, out: "", err: "", orders: [] as SwapOrder[] };
+  const said = { code: 0, out: "", err: "", orders: [] as MountsOrder[] };
   const terminal = {
     out: (text: string) => void (said.out += text),
     err: (text: string) => void (said.err += text),
@@ -38,7 +38,7 @@ async function run(outcome: SwapOutcome, options: SwapCommandOptions = {}) {
     env: () => undefined,
   };
   said.code = await swap("/a", "/b", options, terminal, (order) => {
-    said.orders.push(order);
+    said.orders.push(order as MountsOrder);
     return Promise.resolve(outcome);
   });
   return said;
@@ -46,6 +46,7 @@ async function run(outcome: SwapOutcome, options: SwapCommandOptions = {}) {
 
 Deno.test("cli: swap orders what its options say, relative paths made absolute", () => {
   assertEquals(swapOrder("a", "/b", {}), {
+    kind: "mounts",
     source: bytes(`${Deno.cwd()}/a`),
     target: bytes("/b"),
     selection: { kind: "referring" },
@@ -55,6 +56,7 @@ Deno.test("cli: swap orders what its options say, relative paths made absolute",
   });
   const given = { pids: [1, 2], tree: true, leave: true, dryRun: true, deadline: 70 };
   assertEquals(swapOrder("/a", "/b", given), {
+    kind: "mounts",
     source: bytes("/a"),
     target: bytes("/b"),
     selection: { kind: "pids", pids: [1, 2], tree: true },

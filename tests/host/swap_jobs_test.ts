@@ -17,6 +17,7 @@ function make(): { run: RunSwap; workers: FakeWorker[] } {
 function order(source: string): SwapOrder {
   const encoder = new TextEncoder();
   return {
+    kind: "mounts",
     source: encoder.encode(source),
     target: encoder.encode("/to"),
     selection: { kind: "referring" },

@@ -4,7 +4,7 @@ import type { Emit } from "../../control/events.ts";
 import type { RequestContext } from "../../control/handler.ts";
 import { decodeParams, encodeResult } from "../../control/validation.ts";
 import type { Log } from "../../host/log.ts";
-import type { RunSwap, SwapHooks, SwapOrder, SwapOutcome } from "../../host/swap_messages.ts";
+import type { MountsOrder, RunSwap, SwapHooks, SwapOutcome } from "../../host/swap_messages.ts";
 import { SwapMethods } from "../../host/swap_methods.ts";
 import type { Obstacle } from "../../swap/types.ts";
 
@@ -31,7 +31,7 @@ const done: SwapOutcome = {
 
 interface World {
   methods: SwapMethods;
-  orders: SwapOrder[];
+  orders: MountsOrder[];
   hooks: SwapHooks[];
   events: unknown[];
   lines: string[];
@@ -40,13 +40,13 @@ interface World {
 }
 
 function world(outcome: SwapOutcome, stop: AbortSignal = new AbortController().signal): World {
-  const orders: SwapOrder[] = [];
+  const orders: MountsOrder[] = [];
   const hooks: SwapHooks[] = [];
   const events: unknown[] = [];
   const lines: string[] = [];
   let committed = false;
   const runSwap: RunSwap = (order, given = {}) => {
-    orders.push(order);
+    orders.push(order as MountsOrder);
     hooks.push(given);
     if (given.signal?.aborted) return Promise.reject(given.signal.reason);
     given.begun?.();
@@ -83,6 +83,7 @@ Deno.test("swap.run: orders what was asked for, tells of its steps, and answers 
   const params = run({ processes: { kind: "pids", pids: [7], tree: true }, leave: true, deadlineMs: 99 });
   const result = await methods.run(params, request);
   assertEquals(orders, [{
+    kind: "mounts",
     source: bytes("/from"),
     target: bytes("/to"),
     selection: { kind: "pids", pids: [7], tree: true },

@@ -45,6 +45,7 @@ for (let turn = 0; turn < order.repeat; turn++) {
     const { processes: selection, leave, dryRun, deadlineMs } = order;
     outcome = runSwapOrder(
       {
+        kind: "mounts",
         source: encoder.encode(source),
         target: encoder.encode(target),
         selection,
