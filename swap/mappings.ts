@@ -112,8 +112,10 @@ export class MappingsMove {
     const size = area.end - area.start;
     const calls: Call[] = [];
     const wanted = protection(area);
-    if (protectionKey !== 0) calls.push([NR.pkey_mprotect, address, size, wanted, protectionKey]);
-    else if (startProtection(area, vmFlags) !== wanted) calls.push([NR.mprotect, address, size, wanted]);
+    // The kernel itself keeps a key for what may only be executed, which nobody may ask for by number.
+    if (protectionKey !== 0 && wanted !== PROT_EXEC) {
+      calls.push([NR.pkey_mprotect, address, size, wanted, protectionKey]);
+    } else if (startProtection(area, vmFlags) !== wanted) calls.push([NR.mprotect, address, size, wanted]);
     for (const [flag, advice] of ADVICE) {
       if (vmFlags.has(flag)) calls.push([NR.madvise, address, size, advice]);
     }
