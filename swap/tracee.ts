@@ -104,7 +104,9 @@ export class Tracee {
   #mask = 0n;
   #signal = 0;
   #heldStop = 0;
-  // What it goes on with.
+  // What it stopped with, for the kernel to go on from: what becomes of an interrupted call depends on the signals that come until then.
+  readonly #original = new DataView(new ArrayBuffer(injection.registersSize));
+  // What it goes on with when nobody is there any more to load that.
   readonly #resume = new DataView(new ArrayBuffer(injection.registersSize));
   #compat = false;
   #changed = false;
@@ -195,7 +197,7 @@ export class Tracee {
     this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_ARM_SYSTEM_CALL, registerVector.bytes));
   }
 
-  /** Notes what it goes on with. Only a call that would answer EINTR has to be changed, unless the task is entered. */
+  /** Notes what it goes on with. Of a task that is not entered, only a call that would answer EINTR has to be changed. */
   #save(): void {
     try {
       this.#getRegisters();
@@ -205,13 +207,11 @@ export class Tracee {
     }
     const size = Number(registerVector.view.getBigUint64(8, true));
     this.#compat = size !== injection.registersSize || injection.isCompat(registers.view);
+    this.#copy(registers.view, this.#original);
     this.#copy(registers.view, this.#resume);
-    if (this.#compat || injection.interruptedCall(this.#resume) === undefined) return;
-    const status = readStatus(this.tid);
-    if (status === undefined) return;
-    if (((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n) return; // a signal that is really there
-    injection.restart(this.#resume, true);
-    this.#changed = true;
+    if (this.#compat) return;
+    this.#changed = injection.makeAgain(this.#original);
+    injection.restart(this.#resume, this.#changed);
   }
 
   #copy(from: DataView, to: DataView): void {
@@ -227,9 +227,11 @@ export class Tracee {
    */
   enter(): void {
     if (this.#state !== "stopped") throw new TypeError(`task ${this.tid} is ${this.#state}`);
-    injection.restart(this.#resume, false);
     const abort = interruptedSequence(this.tid, injection.instruction(this.#resume));
-    if (abort !== undefined) injection.setInstruction(this.#resume, abort);
+    if (abort !== undefined) {
+      injection.setInstruction(this.#original, abort);
+      injection.setInstruction(this.#resume, abort);
+    }
     this.#must(ptraceBuffer(PTRACE_GETSIGMASK, this.tid, 8, maskBytes.bytes));
     this.#mask = maskBytes.view.getBigUint64(0, true);
     const pending = readStatus(this.tid);
@@ -299,7 +301,7 @@ export class Tracee {
     }
     this.#getRegisters();
     const result = injection.result(registers.view);
-    this.#restoreRegisters();
+    this.#load(this.#resume);
     return result;
   }
 
@@ -339,7 +341,7 @@ export class Tracee {
     injection.forCode(registers.view, this.scratch);
     this.#setRegisters();
     do this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0)); while (this.#nextStop() !== this.#signal);
-    this.#restoreRegisters();
+    this.#load(this.#resume);
     this.read(this.scratch + TABLE, table, count * 64);
     for (let i = 0; i < count; i++) {
       const result = view.getBigInt64(i * 64 + 56, true);
@@ -351,8 +353,8 @@ export class Tracee {
     }
   }
 
-  #restoreRegisters(): void {
-    this.#copy(this.#resume, registers.view);
+  #load(what: DataView): void {
+    this.#copy(what, registers.view);
     this.#setRegisters();
   }
 
@@ -388,7 +390,7 @@ export class Tracee {
     if (this.#state === "gone" || this.#state === "detached") return;
     try {
       this.leave();
-      if (this.#changed) this.#restoreRegisters();
+      if (this.#changed) this.#load(this.#original);
       if (this.#heldStop !== 0) tgkill(this.tgid, this.tid, this.#heldStop);
     } catch (error) {
       if (!(error instanceof TaskGone) && !(error instanceof SysError)) throw error;

@@ -55,7 +55,7 @@ export const aarch64: Injection = {
   setInstruction: (registers, address) => set(registers, PC, BigInt(address)),
   isCompat: (registers) => (get(registers, PSTATE) & MODE32) !== 0n,
   // The first argument is overwritten by the result here and cannot be had back, so such a call cannot be made again.
-  interruptedCall: () => undefined,
+  makeAgain: () => false,
   restart(registers) {
     // As a rule the kernel has moved pc back to the svc and put the argument back in x0 before the task stops.
     if (!wasInterrupted(registers)) return;

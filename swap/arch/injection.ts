@@ -53,13 +53,15 @@ export interface Injection {
   /** Whether it is a 32-bit task at the moment. */
   isCompat(registers: Registers): boolean;
   /**
-   * The number of the system call that was interrupted and is about to answer EINTR, if it is one that answers so whenever its task is
-   * woken, signal or not; the kernel restarts all others by itself. Undefined for any other state.
+   * Has the kernel decide about a system call that answers EINTR because its task was stopped: without a signal that is handled before
+   * the task goes on, it is made again, as the kernel does with most others.
+   *
+   * @returns whether it was such a call; otherwise nothing has changed
    */
-  interruptedCall(registers: Registers): number | undefined;
+  makeAgain(registers: Registers): boolean;
   /**
    * Turns the registers of a stopped task into those with which it goes on by itself: a system call that was interrupted by the stop is
-   * made again.
+   * made again, signal or not.
    *
    * @param force make it again although it answered EINTR
    */

@@ -23,6 +23,7 @@ const SP = 152;
 const CS_32 = 0x23n;
 const NO_CALL = -1n;
 const ERESTARTSYS = -512n;
+const ERESTARTNOHAND = -514n;
 const ERESTART_RESTARTBLOCK = -516n;
 const EINTR = -4n;
 const RESTART_SYSCALL = 219n;
@@ -46,11 +47,8 @@ ALjqAAAADwW4DgAAAL8CAAAASI01JAABADHSQboIAAAADwVIjSULAAEAnUyLPYP/AABMizWE/wAATIst
 /wAASIsdiP8AAEyLHYn/AABMixWK/wAATIsNi/8AAEyLBYz/AABIiwWN/wAASIsNjv8AAEiLFY//AABIizWQ/wAASIs9kf8AAEiL
 JZL/AAD/Jaz/AAA=`;
 
-/**
- * epoll_wait epoll_pwait epoll_pwait2 rt_sigtimedwait accept accept4 recvfrom recvmsg recvmmsg sendto sendmsg connect semop semtimedop
- * io_getevents io_pgetevents.
- */
-const NEVER_RESTARTED = new Set([232, 281, 441, 128, 43, 288, 45, 47, 299, 44, 46, 42, 65, 220, 208, 333]);
+/** The call that has been made although it answers EINTR. */
+const CLOSE = 3n;
 
 function get(registers: Registers, at: number): bigint {
   return registers.getBigInt64(at, true);
@@ -78,10 +76,11 @@ export const x86_64: Injection = {
     set(registers, ORIG_AX, NO_CALL);
   },
   isCompat: (registers) => get(registers, CS) === CS_32,
-  interruptedCall(registers) {
+  makeAgain(registers) {
     const call = get(registers, ORIG_AX);
-    if (call < 0n || get(registers, AX) !== EINTR) return undefined;
-    return NEVER_RESTARTED.has(Number(call)) ? Number(call) : undefined;
+    if (call < 0n || call === CLOSE || get(registers, AX) !== EINTR) return false;
+    set(registers, AX, ERESTARTNOHAND);
+    return true;
   },
   restart(registers, force) {
     const call = get(registers, ORIG_AX);
