@@ -75,18 +75,22 @@ export class Candidates {
       const found = reach(path);
       return found !== undefined && this.#mountIds.has(found.mountId);
     };
-    for (const tid of tasksOf(pid)) {
+    const tids = tasksOf(pid);
+    for (const tid of tids) {
       const task = `/proc/${pid}/task/${tid}`;
       if (onSource(`${task}/cwd`) || onSource(`${task}/root`)) return true;
       const fds = numbersIn(`${task}/fd`) ?? [];
       if (fds.some((fd) => onSource(`${task}/fd/${fd}`))) return true;
     }
-    if (onSource(`/proc/${pid}/exe`)) return true;
-    const maps = readProcFile(`/proc/${pid}/maps`);
-    if (typeof maps === "number") return false;
     const wanted = (major: number, minor: number) =>
       this.#sources.some((source) => source.major === major && source.minor === minor);
-    return parseMaps(maps, wanted).some((area) => onSource(`/proc/${pid}/map_files/${mapFilesName(area)}`));
+    for (const tid of tids) {
+      const maps = readProcFile(`/proc/${tid}/maps`);
+      if (typeof maps === "number" || maps.length === 0) continue; // a thread that has ended has no memory
+      if (onSource(`/proc/${tid}/exe`)) return true;
+      return parseMaps(maps, wanted).some((area) => onSource(`/proc/${tid}/map_files/${mapFilesName(area)}`));
+    }
+    return false;
   }
 }
 

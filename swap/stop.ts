@@ -73,7 +73,9 @@ export class StoppedSet implements Disposable {
 
   #begin(pid: number): void {
     const stat = readStat(pid);
-    if (stat === undefined || stat.state === "Z" || stat.state === "X") return;
+    if (stat === undefined) return;
+    // A process whose first thread has ended looks like a zombie, but has others.
+    if ((stat.state === "Z" || stat.state === "X") && tasksOf(pid).length <= 1) return;
     const { startTime } = stat;
     this.#processes.set(pid, { pid, comm: commOf(pid), startTime, tasks: new Map() });
   }

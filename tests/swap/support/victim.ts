@@ -88,7 +88,8 @@ export class Victim {
   async stop(): Promise<void> {
     for (const pid of this.pids) {
       Deno.kill(pid, "SIGSTOP");
-      await until(`process ${pid} to stop`, () => processState(pid) === "T");
+      const tids = [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name));
+      for (const tid of tids) await until(`task ${tid} to stop`, () => processState(tid) === "T");
     }
   }
 
