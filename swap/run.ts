@@ -69,26 +69,30 @@ export function describe({ pid, comm, kind, fd, address, path, reason }: Obstacl
   return `process ${pid} (${comm})${what} ${reason}`;
 }
 
-/** How long to wait before looking again at what is in the way only for a moment, in milliseconds. */
-const RETRY_MS = 5;
+/** How long to wait before looking again at what is in the way only for a moment, in milliseconds: first and at most. */
+const RETRY_MS = { first: 2, most: 100 };
+/** How long tasks may take to stop even when the deadline is near, in milliseconds. */
+const STOP_MS = 50;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Makes a swap.
+ * Makes a swap. What is in the way only for a moment is waited for, the processes running meanwhile, until the deadline.
  *
- * @throws {SwapRefused} when something is in the way; {SysError}, {ControlError} and what `switchMounts` throws when it failed and was
- * undone; {UndoError} when undoing failed as well
+ * @throws {SwapRefused} when something is in the way; {SysError} and what `switchMounts` throws when it failed and was undone; {UndoError}
+ * when undoing failed as well
  */
 export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult {
   const until = performance.now() + request.deadlineMs;
-  for (;;) {
+  for (let wait = RETRY_MS.first;; wait = Math.min(wait * 2, RETRY_MS.most)) {
     try {
-      return attempt(request, hooks, until);
+      return attempt(request, hooks, Math.max(until, performance.now() + STOP_MS));
     } catch (error) {
-      const obstacles = error instanceof SwapRefused || error instanceof StopError ? error.obstacles : [];
-      const again = obstacles.some(({ transient }) => transient) && performance.now() + RETRY_MS < until;
-      if (!again) throw error instanceof StopError ? new SwapRefused(error.obstacles) : error;
-      Atomics.wait(pause, 0, 0, RETRY_MS);
+      const refused = error instanceof StopError ? new SwapRefused(error.obstacles) : error;
+      if (!(refused instanceof SwapRefused) || !refused.obstacles.some(({ transient }) => transient)) {
+        throw refused;
+      }
+      if (performance.now() + wait > until) throw refused;
+      Atomics.wait(pause, 0, 0, wait);
     }
   }
 }
