@@ -16,6 +16,7 @@ import type { Owner } from "./descriptors.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { Replacements } from "./replacements.ts";
+import { roomHindrances } from "./room.ts";
 import { socketHindrances } from "./sockets.ts";
 import { StopError, StoppedSet } from "./stop.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
@@ -149,7 +150,12 @@ function move(
     request.sources,
     ({ task }) => actorOf(task),
   );
-  const hindrances: Hindrance[] = [...inventory.hindrances, ...replacements.hindrances, ...sockets];
+  const hindrances: Hindrance[] = [
+    ...inventory.hindrances,
+    ...replacements.hindrances,
+    ...sockets,
+    ...roomHindrances(inventory),
+  ];
   const left = hindrances.map(({ obstacle }) => obstacle);
   if (left.length > 0) {
     if (!request.leave && !request.dryRun) throw new SwapRefused(left);

@@ -7,14 +7,14 @@
  * @module
  */
 import { SysError } from "../ffi/errno.ts";
-import { RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
-import { prlimit64, type Rlimit } from "../ffi/sys/process.ts";
+import type { Rlimit } from "../ffi/sys/process.ts";
 import type { Actor } from "./actor.ts";
 import { DescriptorsMove, type Owner } from "./descriptors.ts";
 import { DirectoriesMove } from "./directories.ts";
 import type { Description, Inventory, Memory, Table } from "./inventory.ts";
 import { MappingsMove } from "./mappings.ts";
 import type { Replacements } from "./replacements.ts";
+import { makeRoom, neededRoom, restoreRoom } from "./room.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
 import type { Obstacle } from "./types.ts";
 
@@ -29,14 +29,11 @@ interface Part {
   mappings?: MappingsMove;
   memory?: Memory;
   directories?: DirectoriesMove;
-  limit?: Rlimit;
+  limit?: Rlimit | undefined;
   /** What has been begun and would have to be undone. */
   begun: ("mappings" | "directories" | "descriptors")[];
   gone: boolean;
 }
-
-/** Descriptors that a task needs for a moment besides those that are brought: a pair of sockets, and a few to spare. */
-const SPARE = 8;
 
 /** Undoing failed, so that processes may be half moved. It takes a kernel that refuses what it has just allowed. */
 export class UndoError extends AggregateError {
@@ -116,26 +113,12 @@ export class Transaction {
       if (descriptors !== undefined) {
         for (const { description } of table!.holders) fds.add(this.#replacements.next.get(description)!);
       }
-      this.#makeRoom(part, table?.count ?? 0, fds.size + SPARE);
+      if (table !== undefined) part.limit = makeRoom(pid, neededRoom(this.#inventory, table));
       actor.enter();
       actor.bring(fds);
       this.#step("map", pid);
       mappings?.prepare();
     });
-  }
-
-  /** Raises a process's limit of descriptors for as long as more are needed than it has. */
-  #makeRoom(part: Part, used: number, needed: number): void {
-    const pid = part.actor.task.tgid;
-    const limit = prlimit64(pid, RLIMIT_NOFILE);
-    if (typeof limit === "number" || limit.soft >= BigInt(used + needed)) return;
-    const soft = BigInt(used + needed);
-    // Without CAP_SYS_RESOURCE a hard limit cannot be raised; the kernel then says EMFILE when room is needed, before anything is changed.
-    const raised = { soft, hard: limit.hard > soft ? limit.hard : soft };
-    if (typeof prlimit64(pid, RLIMIT_NOFILE, raised) === "number") {
-      prlimit64(pid, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
-    }
-    part.limit = limit;
   }
 
   /** Puts everything in place. @throws {RemoteError}, {SysError}; `undo` puts it back */
@@ -231,7 +214,7 @@ export class Transaction {
       } catch (error) {
         if (!(error instanceof TaskGone)) throw error;
       }
-      if (part.limit !== undefined) prlimit64(part.actor.task.tgid, RLIMIT_NOFILE, part.limit);
+      if (part.limit !== undefined) restoreRoom(part.actor.task.tgid, part.limit);
     }
   }
 }
