@@ -130,13 +130,10 @@ export class Opener implements Disposable {
   #reopen(place: Place, path: number, flags: number): number {
     const byName = (flags & (O_PATH | O_NOFOLLOW)) !== 0 && !place.deleted && place.path.length > 0;
     if (!byName) return reopen(path, (flags & ~O_NOFOLLOW) | O_NOCTTY | O_CLOEXEC);
-    // By its name, so that the description shows O_NOFOLLOW as the old one does, or is of a symbolic link.
+    // By its name, so that the description shows O_NOFOLLOW if the old one does, as that of a symbolic link has to.
     const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
     const safe = (flags & O_PATH) === 0 ? flags | O_NOCTTY : flags;
-    return openat2(place.source.targetFd, cstr(place.path), {
-      flags: safe | O_NOFOLLOW | O_CLOEXEC,
-      resolve,
-    });
+    return openat2(place.source.targetFd, cstr(place.path), { flags: safe | O_CLOEXEC, resolve });
   }
 
   /**

@@ -308,20 +308,31 @@ static void check_many(void)
 	expect(lseek(many[MANY - 1], many_at[MANY - 1], SEEK_SET) == many_at[MANY - 1], "lseek");
 }
 
-/* ---- full: no descriptor is free */
+/* ---- full: no descriptor is free, up to the soft limit or up to both */
 
+enum { FULL = 64 };
 static int full_fd;
 static off_t full_at;
 
-static void set_up_full(void)
+static void fill_table(rlim_t hard)
 {
-	struct rlimit limit = { 64, 64 };
+	struct rlimit limit = { FULL, hard };
 	make_file("full", 12, 9000);
 	full_fd = open_in("full", O_RDONLY);
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	while (open(in("full"), O_RDONLY) >= 0)
 		;
 	must(errno == EMFILE);
+}
+
+static void set_up_full_soft(void)
+{
+	fill_table(1000);
+}
+
+static void set_up_full_hard(void)
+{
+	fill_table(FULL);
 }
 
 static void check_full(void)
@@ -336,6 +347,7 @@ static const struct victim_case cases[] = {
 	{ "forked", set_up_forked, check_forked, NULL },    { "passed", set_up_passed, check_passed, NULL },
 	{ "flags", set_up_flags, check_flags, NULL },	    { "path", set_up_path, check_path, NULL },
 	{ "devices", set_up_devices, check_devices, NULL }, { "cloexec", set_up_cloexec, check_cloexec, NULL },
-	{ "many", set_up_many, check_many, NULL },	    { "full", set_up_full, check_full, NULL },
+	{ "many", set_up_many, check_many, NULL },	    { "full-soft", set_up_full_soft, check_full, NULL },
+	{ "full-hard", set_up_full_hard, check_full, NULL },
 };
 VICTIM(cases)
