@@ -170,14 +170,19 @@ export class Actor {
     return new DataView(window.bytes.slice(0, size).buffer);
   }
 
-  /** Leaves the task as it was: closes what is left of what was brought. Does not fail for a task that has ended. */
-  leave(): void {
+  /**
+   * Leaves the task as it was: closes what is left of what was brought. Does not fail for a task that has ended.
+   *
+   * @param closed called when all that is closed, while the task can still make calls
+   */
+  leave(closed?: () => void): void {
     if (!this.task.attached) return;
     if (this.task.scratch !== 0) {
       const calls = this.closeBrought();
       if (this.#own !== undefined) calls.push([NR.close, this.#own[0]], [NR.close, this.#own[1]]);
       this.#own = undefined;
       this.task.batch(calls);
+      closed?.();
     }
     this.task.leave();
   }

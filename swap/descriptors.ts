@@ -147,10 +147,7 @@ export class DescriptorsMove {
     const room = this.#actor.arguments();
     const calls: Call[] = [];
     for (const { fd, description } of holders) {
-      const holder = description.holders.find((one) => one.table === this.#table && one.fd === fd);
-      for (const lock of holder?.locks ?? []) {
-        if (lock.kind === "POSIX") calls.push([NR.fcntl, fd, F_SETLK, flock(lock, lockType(lock), room)]);
-      }
+      calls.push(...this.#posixLocks(fd, description, room));
       if (description.holders[0]!.table !== this.#table || description.holders[0]!.fd !== fd) continue;
       const owner = this.#owners.get(description);
       if (owner !== undefined) calls.push(...ownerCalls(fd, description, owner, room));
@@ -158,6 +155,29 @@ export class DescriptorsMove {
     if (calls.length === 0) return;
     room.write(this.#actor.task);
     this.#actor.task.batch(calls);
+  }
+
+  #posixLocks(fd: number, description: Description, room: Arguments): Call[] {
+    const holder = description.holders.find((one) => one.table === this.#table && one.fd === fd);
+    const locks = holder?.locks.filter(({ kind }) => kind === "POSIX") ?? [];
+    return locks.map((lock) => [NR.fcntl, fd, F_SETLK, flock(lock, lockType(lock), room)]);
+  }
+
+  /**
+   * Takes the process's locks again, when descriptors were closed that may have been of the same files: source and target can be one file
+   * system. Takes none that is there already.
+   */
+  takeLocks(): void {
+    const { holders } = this.#table;
+    for (let first = 0; first < holders.length; first += CHUNK) {
+      const room = this.#actor.arguments();
+      const calls = holders.slice(first, first + CHUNK).flatMap(({ fd, description }) =>
+        this.#posixLocks(fd, description, room)
+      );
+      if (calls.length === 0) continue;
+      room.write(this.#actor.task);
+      this.#try(calls);
+    }
   }
 
   /**

@@ -210,7 +210,7 @@ export class Transaction {
   leave(): void {
     for (const part of this.#parts.values()) {
       try {
-        part.actor.leave();
+        part.actor.leave(() => part.descriptors?.takeLocks());
       } catch (error) {
         if (!(error instanceof TaskGone)) throw error;
       }

@@ -72,6 +72,37 @@ interface SeenFd {
   readonly state: string;
 }
 
+/** A line of smaps. */
+interface SeenMapping {
+  readonly from: number;
+  to: number;
+  /** The offset in the file. */
+  readonly at: number;
+  readonly permissions: string;
+  /** The file. */
+  what: string;
+  flags: string;
+  /** The mount that the file is on, if that is one of the two. */
+  mount?: number | undefined;
+}
+
+/**
+ * Mappings of the two mounts that continue each other are one. After fork they may be two that differ in nothing any more, as when one of
+ * them was locked in the parent; made anew, they are joined by the kernel.
+ */
+function joined(seen: readonly SeenMapping[]): SeenMapping[] {
+  const result: SeenMapping[] = [];
+  for (const one of seen) {
+    const last = result.at(-1);
+    const continues = last !== undefined && one.mount !== undefined && last.mount === one.mount &&
+      last.to === one.from && last.at + (last.to - last.from) === one.at && last.what === one.what &&
+      last.permissions === one.permissions && last.flags === one.flags;
+    if (continues) last.to = one.to;
+    else result.push({ ...one });
+  }
+  return result;
+}
+
 class Look implements Snapshot {
   readonly facts = new Map<string, string>();
   readonly references = new Map<string, number>();
@@ -178,23 +209,31 @@ class Look implements Snapshot {
   }
 
   #maps(pid: number, task: string, firstIsAlive: boolean): void {
-    let key = "";
+    const seen: SeenMapping[] = [];
     for (const line of text(`${task}/smaps`).split("\n")) {
-      const head = /^([0-9a-f]+-[0-9a-f]+) (\S+) (\S+) (\S+) (\d+) *(.*)$/.exec(line);
+      const head = /^([0-9a-f]+)-([0-9a-f]+) (\S+) (\S+) (\S+) (\d+) *(.*)$/.exec(line);
       if (head !== null) {
-        const [, range, permissions, offset, device, inode, path] = head;
-        key = `${pid} map ${range}`;
+        const [, start, end, permissions, offset, device, inode, path] = head;
+        const [from, to, at] = [start, end, offset].map((digits) => parseInt(digits!, 16)) as [
+          number,
+          number,
+          number,
+        ];
         const shown = this.#path(path!);
-        const ours = shown !== path;
-        this.facts.set(key, `${permissions} ${offset} ${ours ? shown : `${device} ${inode} ${path}`}`);
+        const one: SeenMapping = { from, to, at, permissions: permissions!, what: shown, flags: "" };
+        if (shown === path) one.what = `${device} ${inode} ${path}`;
+        seen.push(one);
         // The kernel shows what is mapped of a process by its first thread only.
         if (inode === "0" || !firstIsAlive) continue;
-        const file = `/proc/${pid}/map_files/${range!.replace(/(^|-)0+(?=[0-9a-f])/g, "$1")}`;
-        const mount = this.#side(mountIdOf(file));
-        if (mount === undefined) continue;
-        this.references.set(key, mount.id);
-        this.facts.set(key, `${permissions} ${offset} ${this.#named(shown, file)}`);
-      } else if (line.startsWith("VmFlags:")) this.facts.set(`${key} flags`, line.slice(8).trim());
+        const file = `/proc/${pid}/map_files/${from.toString(16)}-${to.toString(16)}`;
+        one.mount = this.#side(mountIdOf(file))?.id;
+        if (one.mount !== undefined) one.what = this.#named(shown, file);
+      } else if (line.startsWith("VmFlags:")) seen.at(-1)!.flags = line.slice(8).trim();
+    }
+    for (const { from, to, at, permissions, what, flags, mount } of joined(seen)) {
+      const key = `${pid} map ${from.toString(16)}-${to.toString(16)}`;
+      this.facts.set(key, `${permissions} ${at.toString(16)} ${what}, ${flags}`);
+      if (mount !== undefined) this.references.set(key, mount);
     }
   }
 

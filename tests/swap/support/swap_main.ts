@@ -1,8 +1,8 @@
 /**
  * Makes swaps between two mounts, as a program of its own: a line of JSON for each on stdout, exit code 1 when one was not made.
  *
- * `fault` names a step of the change: it fails when it is reached for the first time; with `kill:` before the name the program is killed
- * there instead.
+ * `fault` names a step of the change: it fails when it is reached for the first time, or with `@N` behind the name for the Nth time; with
+ * `kill:` before the name the program is killed there instead.
  *
  * @module
  */
@@ -24,12 +24,13 @@ interface Order {
 
 const order = JSON.parse(Deno.args[0]!) as Order;
 const encoder = new TextEncoder();
-let fault = order.fault;
+const [faultName, faultTime = "1"] = (order.fault ?? "").split("@");
+let times = Number(faultTime);
 
 function step(name: string): void {
-  if (fault === `kill:${name}`) Deno.kill(Deno.pid, "SIGKILL");
-  if (fault !== name) return;
-  fault = undefined;
+  if (faultName !== name && faultName !== `kill:${name}`) return;
+  if (--times !== 0) return;
+  if (faultName !== name) Deno.kill(Deno.pid, "SIGKILL");
   throw new Error(`fault at ${name}`);
 }
 

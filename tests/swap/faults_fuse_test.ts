@@ -1,0 +1,78 @@
+// Never half: whatever fails, every process is wholly on the source or wholly on the target, and goes on.
+
+import { assert, assertEquals } from "@std/assert";
+import type { Sandbox } from "../e2e/support/sandbox.ts";
+import { swapTest } from "./support/case.ts";
+import type { MountPair, PairKind } from "./support/mount_pair.ts";
+import { assertMoved, assertUnchanged, type Snapshot, snapshot } from "./support/snapshot.ts";
+import { runSwap, swap } from "./support/swap_run.ts";
+import { swapVictim, Victim } from "./support/victim.ts";
+
+/** The steps of the change, in the order in which a process meets them. */
+const STEPS = ["enter", "map", "mappings", "directories", "descriptors"];
+
+/** Programs with their cases: something of everything. All but the first are looked at after a fault in an earlier one. */
+const PROGRAMS: readonly (readonly [string, ...string[]])[] = [
+  ["fds", "private", "dup", "forked", "passed", "flags", "path", "devices"],
+  ["maps", "shared", "private", "code", "beyond", "rights", "advised", "pieces", "ghost", "inherited"],
+  ["places", "root"],
+  ["places", "exe"],
+  ["places", "thread-files", "thread-fs"],
+  ["locks", "posix", "ofd", "flock", "owner"],
+  ["names", "replaced", "renamed", "strange"],
+  ["signals", "filter-kill"],
+];
+
+/** Starts all of them on the first mount, each in a directory of its own. */
+async function startAll(sandbox: Sandbox, { sides: [a] }: MountPair): Promise<Victim[]> {
+  const victims: Victim[] = [];
+  for (const [name, ...cases] of PROGRAMS) {
+    const directory = Deno.makeTempDirSync({ dir: a.path });
+    let program = swapVictim(name);
+    if (cases.includes("exe")) {
+      Deno.copyFileSync(program, `${directory}/program`);
+      program = `${directory}/program`;
+    }
+    victims.push(await Victim.start(sandbox, { program, cases, directory }));
+  }
+  return victims;
+}
+
+const pidsOf = (victims: readonly Victim[]): number[] => victims.flatMap(({ pids }) => pids);
+
+async function checkAll(victims: readonly Victim[], when: string): Promise<void> {
+  for (const [index, victim] of victims.entries()) {
+    await victim.check(`${PROGRAMS[index]!.join(" ")} ${when}`);
+  }
+}
+
+function assertStayed(before: Snapshot, after: Snapshot): void {
+  assertUnchanged(before, after);
+  assertEquals(after.references, before.references, "what is on which mount");
+}
+
+for (const kind of ["same", "twins"] satisfies PairKind[]) {
+  for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}@${time}`)), "committed"]) {
+    await swapTest(
+      `a fault at ${step} leaves everybody where they were (${kind})`,
+      kind,
+      async (sandbox, pair) => {
+        const [a, b] = pair.sides;
+        const victims = await startAll(sandbox, pair);
+        const pids = pidsOf(victims);
+        await pair.mirror(a, b);
+        const before = snapshot(pids, pair);
+        const [report] = await runSwap({ source: a.path, target: b.path, fault: step });
+        assert(report !== undefined && !report.ok && /fault at/.test(report.message), JSON.stringify(report));
+        assertStayed(before, snapshot(pids, pair));
+        await checkAll(victims, "after the fault");
+        await pair.mirror(a, b);
+        const again = snapshot(pids, pair);
+        await swap({ source: a.path, target: b.path });
+        assertMoved(again, snapshot(pids, pair), a, b);
+        await checkAll(victims, "after the swap that followed");
+        for (const victim of victims) await victim.end();
+      },
+    );
+  }
+}
