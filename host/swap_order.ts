@@ -15,6 +15,8 @@ import { runSwap, SwapRefused } from "../swap/run.ts";
 import type { Step } from "../swap/transaction.ts";
 import { type SwapMethod, swapMounts } from "./mount_swap.ts";
 import type { MountsOrder, StubOrder, SwapDetail, SwapOutcome, SwapStep } from "./swap_messages.ts";
+import { type OtherMount, otherMounts } from "./stub_mounts.ts";
+import type { Obstacle, SwapResult } from "../swap/types.ts";
 import { mountAt, sourceOf } from "./swap_sources.ts";
 
 /**
@@ -72,22 +74,71 @@ export function runStubOrder(
 ): SwapOutcome {
   const { swap, mountId, selection, leave, deadlineMs } = order;
   const { mountpoint, stub: { major, minor }, mountFd } = swap;
-  const sources = [{ id: mountId, major, minor, mountpoint, targetFd: mountFd }];
+  const left: Obstacle[] = [];
+  using others = new DisposableStack();
+  const mounts = otherMounts(swap, mountId, left).map((mount) => others.use(mount));
+  if (left.length > 0 && !leave) return { ok: false, obstacles: left, message: left[0]!.reason };
+  const own = { id: mountId, major, minor, mountpoint, targetFd: mountFd };
+  const separate = mounts.filter(({ propagated }) => !propagated);
+  const sources = [own, ...separate.map(({ source }) => source)];
   let method: SwapMethod | undefined;
+  /** The stub's own mount first: nothing has been switched when that fails. What is left of others is told. */
+  const switchMounts = () => {
+    method = swapMounts(swap);
+    for (const mount of separate) {
+      try {
+        mount.replace();
+      } catch (error) {
+        const { mountpoint: path } = mount.source;
+        const reason = `could not be replaced: ${error instanceof Error ? error.message : error}`;
+        left.push({ pid: 0, comm: "", kind: "process", path, reason });
+      }
+    }
+  };
   try {
     const result = runSwap({ sources, selection, leave, dryRun: false, deadlineMs }, {
       progress: (step, processes, tasks) => progress(step, { processes, tasks }),
       unnamed: (place) => unnamedNode(place, openNode),
-      switchMounts: () => method = swapMounts(swap),
+      switchMounts,
     });
-    return { ok: true, result, method: method! };
+    const whole = moveFromCopies(order, mounts.filter(({ propagated }) => propagated), result, left);
+    return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   } catch (error) {
     if (!(error instanceof SwapRefused)) throw asFailure(error);
     const { obstacles, message } = error;
     if (!leave) return { ok: false, obstacles, message };
     // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
-    const result = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
-    return { ok: true, result, method: swapMounts(swap) };
+    switchMounts();
+    const result = { processes: [], left: [...obstacles, ...left], stoppedMs: 0, tasks: 0, descriptions: 0 };
+    return { ok: true, result, method: method! };
+  }
+}
+
+/**
+ * Moves the users of copies that the kernel has replaced together with the stub's own mount. They could not be moved before, since what took
+ * the copies' place was made by that.
+ */
+function moveFromCopies(
+  { selection, deadlineMs }: StubOrder,
+  copies: readonly OtherMount[],
+  before: SwapResult,
+  left: Obstacle[],
+): SwapResult {
+  if (copies.length === 0) return before;
+  try {
+    const sources = copies.map((copy) => copy.sourceWhenDetached());
+    const more = runSwap({ sources, selection, leave: true, dryRun: false, deadlineMs });
+    return {
+      processes: [...before.processes, ...more.processes],
+      left: [...before.left, ...more.left],
+      stoppedMs: Math.max(before.stoppedMs, more.stoppedMs),
+      tasks: before.tasks + more.tasks,
+      descriptions: before.descriptions + more.descriptions,
+    };
+  } catch (error) {
+    if (error instanceof SwapRefused) left.push(...error.obstacles);
+    else left.push({ pid: 0, comm: "", kind: "process", reason: (error as Error).message });
+    return before;
   }
 }
 

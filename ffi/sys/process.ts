@@ -53,10 +53,11 @@ export function prlimit64(pid: number, resource: number, limit?: Rlimit): Rlimit
  * All bytes of a file of /proc or /sys, read with plain system calls on this thread (Deno's own file operations may run on another one,
  * which may be in another mount namespace).
  *
+ * @param directory where a path begins that is relative: /proc itself, for a thread in a mount namespace that does not have ours.
  * @returns the bytes, or a negated error number: ENOENT, or ESRCH when the process ended meanwhile.
  */
-export function readProcFile(path: string | Uint8Array): Uint8Array | number {
-  const fd = openat(AT_FDCWD, cstr(path), O_RDONLY | O_CLOEXEC);
+export function readProcFile(path: string | Uint8Array, directory: number = AT_FDCWD): Uint8Array | number {
+  const fd = openat(directory, cstr(path), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fd;
   let bytes = new Uint8Array(8192);
   let length = 0;
