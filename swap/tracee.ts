@@ -7,7 +7,7 @@
  *     `---------------------`------------------`--> gone (it died; nothing more can be done)
  * ```
  *
- * Between calls the task's own registers are loaded, so that a tracer which dies leaves a task that goes on. All of it is synchronous and
+ * Between calls the task has its own registers and signal mask, so that a tracer which dies leaves a task that goes on. All of it is synchronous and
  * belongs to the thread that seized the task.
  *
  * @module
@@ -221,7 +221,7 @@ export class Tracee {
   }
 
   /**
-   * Makes it ready to be given system calls: maps scratch memory into it and blocks its signals.
+   * Makes it ready to be given system calls: maps scratch memory into it.
    *
    * @throws {TaskGone}, {SysError} with nothing changed but what `leave` takes back
    */
@@ -239,7 +239,6 @@ export class Tracee {
     const blocked = pending.sigPnd | pending.shdPnd;
     const signal = STOP_SIGNALS.find((one) => (blocked >> BigInt(one - 1) & 1n) === 0n);
     this.#signal = signal ?? 0;
-    this.#setMask(signal === undefined ? ~0n : ~(1n << BigInt(signal - 1)));
     this.#state = "entered";
     this.#changed = true;
     this.#mapScratch();
@@ -248,6 +247,14 @@ export class Tracee {
   #setMask(mask: bigint): void {
     maskBytes.view.setBigUint64(0, BigInt.asUintN(64, mask), true);
     this.#must(ptraceBuffer(PTRACE_SETSIGMASK, this.tid, 8, maskBytes.bytes));
+  }
+
+  /** Has it run with these registers, undisturbed by signals, until `stopped`. Between runs it is as it would go on by itself. */
+  #undisturbed(stopped: () => void): void {
+    this.#setMask(this.#signal === 0 ? ~0n : ~(1n << BigInt(this.#signal - 1)));
+    this.#setRegisters();
+    stopped();
+    this.#setMask(this.#mask);
   }
 
   #mapScratch(): void {
@@ -294,11 +301,12 @@ export class Tracee {
   call(number: number, ...args: (number | bigint)[]): bigint {
     this.#copy(this.#resume, registers.view);
     injection.forCall(registers.view, syscallInstructionOf(this.tid), number, args.map(BigInt));
-    this.#setRegisters();
-    for (let stops = 0; stops < 2;) {
-      this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
-      if (this.#nextStop() === SYSCALL_STOP) stops++;
-    }
+    this.#undisturbed(() => {
+      for (let stops = 0; stops < 2;) {
+        this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
+        if (this.#nextStop() === SYSCALL_STOP) stops++;
+      }
+    });
     this.#getRegisters();
     const result = injection.result(registers.view);
     this.#load(this.#resume);
@@ -339,8 +347,9 @@ export class Tracee {
     this.write(this.scratch + TABLE, table, count * 64 + 8);
     this.#copy(this.#resume, registers.view);
     injection.forCode(registers.view, this.scratch);
-    this.#setRegisters();
-    do this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0)); while (this.#nextStop() !== this.#signal);
+    this.#undisturbed(() => {
+      do this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0)); while (this.#nextStop() !== this.#signal);
+    });
     this.#load(this.#resume);
     this.read(this.scratch + TABLE, table, count * 64);
     for (let i = 0; i < count; i++) {
@@ -374,14 +383,13 @@ export class Tracee {
     }
   }
 
-  /** Takes the scratch memory away and gives it its signals back. What is done already is not done again. @throws {TaskGone} */
+  /** Takes the scratch memory away. What is done already is not done again. @throws {TaskGone} */
   leave(): void {
     if (this.#state !== "entered") return;
     if (this.scratch !== 0) {
       this.call(NR.munmap, this.scratch, SCRATCH_SIZE);
       this.scratch = 0;
     }
-    this.#setMask(this.#mask);
     this.#state = "stopped";
   }
 

@@ -5,7 +5,7 @@ import type { Sandbox } from "../e2e/support/sandbox.ts";
 import { swapTest } from "./support/case.ts";
 import type { MountPair, PairKind } from "./support/mount_pair.ts";
 import { assertMoved, assertUnchanged, type Snapshot, snapshot } from "./support/snapshot.ts";
-import { runSwap, swap } from "./support/swap_run.ts";
+import { runSwap, startSwap, swap } from "./support/swap_run.ts";
 import { swapVictim, Victim } from "./support/victim.ts";
 
 /** The steps of the change, in the order in which a process meets them. */
@@ -75,4 +75,28 @@ for (const kind of ["same", "twins"] satisfies PairKind[]) {
       },
     );
   }
+}
+
+/** What must be as it was even when the swap was killed: the signals, the threads, the limits, and nobody's tracee. */
+function lasting(seen: Snapshot): Map<string, string> {
+  const keys = / (Sig\w+|ShdPnd|TracerPid|Threads|is stopped or dead|limits|cmdline|addresses)$/;
+  return new Map([...seen.facts].filter(([key]) => keys.test(key)));
+}
+
+for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}@${time}`)), "committed"]) {
+  await swapTest(`when the swap is killed at ${step} everybody goes on`, "same", async (sandbox, pair) => {
+    const [a, b] = pair.sides;
+    const victims = await startAll(sandbox, pair);
+    const pids = pidsOf(victims);
+    const before = snapshot(pids, pair);
+    const killed = startSwap({ source: a.path, target: b.path, fault: `kill:${step}` });
+    assertEquals((await killed.status).signal, "SIGKILL");
+    const after = snapshot(pids, pair);
+    assertEquals(lasting(after), lasting(before));
+    if (/^(enter|map)@/.test(step)) {
+      for (const [key, mount] of before.references) assertEquals(after.references.get(key), mount, key);
+    }
+    await checkAll(victims, "after the kill");
+    for (const victim of victims) await victim.end();
+  });
 }
