@@ -6,6 +6,7 @@
 
 /// <reference lib="deno.worker" />
 
+import { rehearse } from "../swap/rehearsal.ts";
 import type { SwapDetail, SwapOrder, SwapReply, SwapStep } from "./swap_messages.ts";
 import { runStubOrder, runSwapOrder } from "./swap_order.ts";
 import { workerError } from "./worker_error.ts";
@@ -22,8 +23,12 @@ function openNode(nodeid: bigint): number {
   return answer[0]!;
 }
 
+let rehearsed = false;
+
 self.onmessage = ({ data }: MessageEvent<SwapOrder>) => {
   const progress = (step: SwapStep, detail: SwapDetail) => post({ progress: { step, detail } });
+  if (!rehearsed) rehearse();
+  rehearsed = true;
   try {
     post({
       outcome: data.kind === "stub" ? runStubOrder(data, progress, openNode) : runSwapOrder(data, progress),

@@ -9,6 +9,7 @@
 
 import { runSwapOrder } from "../../../host/swap_order.ts";
 import type { SwapOutcome } from "../../../host/swap_messages.ts";
+import { rehearse } from "../../../swap/rehearsal.ts";
 import type { Selection } from "../../../swap/types.ts";
 
 interface Order {
@@ -38,6 +39,7 @@ function plain(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : value;
 }
 
+rehearse();
 let failed = false;
 for (let turn = 0; turn < order.repeat; turn++) {
   const [source, target] = turn % 2 === 0 ? [order.source, order.target] : [order.target, order.source];
