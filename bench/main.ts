@@ -1,8 +1,8 @@
 /**
  * The benchmarks: `deno task bench [SECTION...] [--quick]`. JSON on stdout, a line for each figure on stderr.
  *
- * Sections: ready, call, memory, waiting, killed, operations; all of them when none is named. The compiled program is measured beside
- * `deno run` where dist/spfs exists; waiting, killed and operations are measured with one of them, the compiled one if it is there.
+ * Sections: ready, call, memory, waiting, killed, operations, swap; all of them when none is named. The compiled program is measured beside
+ * `deno run` where dist/spfs exists; waiting, killed, operations and swap are measured with one of them, the compiled one if it is there.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import { type Binary, compiled, denoRun, isThere } from "../tests/e2e/support/spfs.ts";
 import { operations } from "./operations.ts";
 import { callRoundTrip, memory, ready } from "./startup.ts";
+import { replaceSwap, runSwap } from "./swap.ts";
 import { killed, waiting } from "./waiting.ts";
 
 const quick = Deno.args.includes("--quick");
@@ -79,6 +80,21 @@ const sections: Record<string, () => Promise<unknown>> = {
       console.error(`  the kernel keeps names and attributes for ${cacheSeconds} s`);
       const comparison = { cacheSeconds, rounds: quick ? 5 : 15, milliseconds: quick ? 60 : 150 };
       results.push(await inSandbox((sandbox) => operations(sandbox, product, comparison)));
+    }
+    return { program: product.name, results };
+  },
+  swap: async () => {
+    const results: Record<string, unknown[]> = { "mount.replace": [], "swap.run": [] };
+    for (const count of quick ? [1, 20] : [1, 100, 300]) {
+      const times = quick ? 3 : count === 1 ? 20 : 7;
+      for (const [method, swap] of [["mount.replace", replaceSwap], ["swap.run", runSwap]] as const) {
+        results[method]!.push(
+          await measure(
+            `${method}, ${count} processes`,
+            (sandbox) => swap(sandbox, product, count, times),
+          ),
+        );
+      }
     }
     return { program: product.name, results };
   },
