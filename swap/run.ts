@@ -14,6 +14,7 @@ import { Candidates } from "./candidates.ts";
 import { Collector } from "./collect.ts";
 import type { Owner } from "./descriptors.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
+import { sharedWithOutsiders } from "./outsiders.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { Replacements } from "./replacements.ts";
 import { roomHindrances } from "./room.ts";
@@ -150,7 +151,12 @@ function move(
     request.sources,
     ({ task }) => actorOf(task),
   );
+  // When everybody is moved who refers to the sources, nobody is outside.
+  const outsiders = request.selection.kind === "referring"
+    ? []
+    : sharedWithOutsiders(inventory, (pid) => pid === Deno.pid || stopped.has(pid));
   const hindrances: Hindrance[] = [
+    ...outsiders,
     ...inventory.hindrances,
     ...replacements.hindrances,
     ...sockets,

@@ -1,0 +1,47 @@
+/**
+ * Processes that are not moved but share an open file description with one that is: each of them would go on with a file of its own.
+ *
+ * @module
+ */
+import { KCMP_FILE } from "../ffi/sys/constants.ts";
+import { kcmp } from "../ffi/sys/pidfd.ts";
+import type { Description, Hindrance, Inventory } from "./inventory.ts";
+import { allProcesses, numbersIn, reach } from "./task_files.ts";
+
+/**
+ * Descriptions that somebody shares who is not among the stopped.
+ *
+ * @param isStopped whether a process is, or needs not be looked at
+ */
+export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: number) => boolean): Hindrance[] {
+  const byFile = new Map<string, Description[]>();
+  for (const description of inventory.descriptions) {
+    if (description.place === undefined) continue;
+    const key = `${description.place.source.id}:${description.place.ino}`;
+    const alike = byFile.get(key);
+    if (alike === undefined) byFile.set(key, [description]);
+    else alike.push(description);
+  }
+  const hindrances: Hindrance[] = [];
+  if (byFile.size === 0) return hindrances;
+  for (const pid of allProcesses()) {
+    if (isStopped(pid)) continue;
+    for (const fd of numbersIn(`/proc/${pid}/fd`) ?? []) {
+      const found = reach(`/proc/${pid}/fd/${fd}`);
+      const alike = found === undefined ? undefined : byFile.get(`${found.mountId}:${found.ino}`);
+      const same = alike?.find(({ holders }) => {
+        const { table, fd: other } = holders[0]!;
+        return kcmp(pid, table.task.tid, KCMP_FILE, fd, other) === 0;
+      });
+      if (same !== undefined) hindrances.push(hindrance(inventory, same, pid));
+    }
+  }
+  return hindrances;
+}
+
+function hindrance(inventory: Inventory, { holders, place }: Description, outsider: number): Hindrance {
+  const { table: { pid }, fd } = holders[0]!;
+  const comm = inventory.processes.get(pid)?.comm ?? "";
+  const reason = `is shared with process ${outsider}, which is not moved`;
+  return { obstacle: { pid, comm, kind: "fd", fd, path: place!.path, reason }, alone: false };
+}
