@@ -1,16 +1,21 @@
 /**
  * `deno task demo`: a process is dumped, its file system goes away, CRIU restores it onto spfs, it waits, the file system comes back,
- * and it goes on. Says what happens and what was checked. Needs root; everything that it makes lies in a temporary directory and is
+ * the process is moved there and goes on, and spfs is gone. Says what happens and what was checked. Needs root; everything that it makes lies in a temporary directory and is
  * gone afterwards, also after Ctrl-C. Exit code 0: all was as it should be.
  *
  * @module
  */
 
+import { eventLine } from "../cli/event_line.ts";
+import { swapText } from "../cli/swap_text.ts";
+import { connect } from "../control/client.ts";
+import type { WireSwapResult } from "../control/wire_swap.ts";
 import { type Child, run } from "../tests/e2e/support/child.ts";
 import { Images } from "../tests/e2e/support/criu.ts";
 import { patternBytes } from "../tests/e2e/support/pattern.ts";
 import { recordTree } from "../tests/e2e/support/placeholder.ts";
 import { isAlive, mountsBelow, processState, until, within } from "../tests/e2e/support/proc.ts";
+import { mountOf, references } from "../tests/e2e/support/references.ts";
 import { Remote } from "../tests/e2e/support/remote.ts";
 import { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import { type Binary, compiled, denoRun, isThere } from "../tests/e2e/support/spfs.ts";
@@ -148,8 +153,10 @@ async function demo(sandbox: Sandbox): Promise<void> {
   Deno.writeTextFileSync(list, JSON.stringify(entries));
   tell((await daemon.command("create", "net", "--file", list)).trim());
   const replace = ["replace", "net", "--source", remote.source, "--type", "ext4", "--hold"];
-  tell((await daemon.command(...replace, "--retry-initial", "50", "--retry-max", "400")).trim());
+  const more = ["--retry-initial", "50", "--retry-max", "400", "--swap", "require"];
+  tell((await daemon.command(...replace, ...more)).trim());
   check(mountsBelow(mountpoint)[0]?.fstype === "fuse.spfs", "the mount is of type fuse.spfs");
+  const stub = mountOf(mountpoint);
 
   title("Stock CRIU restores the process onto it, with spfs as its action script");
   tell(`$ SPFS_SOCKET=${daemon.socket} criu restore --images-dir ... --action-script spfs`);
@@ -170,21 +177,56 @@ async function demo(sandbox: Sandbox): Promise<void> {
     `status names who waits on what: process ${pid}, ${mount.requests[0].op} of ${mount.requests[0].path}`,
   );
   check("SD".includes(processState(pid) ?? "-"), "the process sleeps in the kernel");
+  const held = references(pid, stub);
+  tell(`what it has on FUSE: ${held.join(", ")}`);
+  check(held.includes("cwd") && held.some((what) => what.startsWith("fd ")), "its files are on FUSE");
   check(
     seen.ticks === before && seen.faults.length === 0,
     `it has not come past round ${before}, and saw neither an error nor a wrong byte`,
   );
 
-  title("The file system comes back: spfs finds it at its next attempt");
+  title("The file system comes back: spfs finds it at its next attempt, and moves the process there");
+  const replaced = Promise.withResolvers<WireSwapResult>();
+  replaced.promise.catch(() => {}); // it is waited for below
+  using _client = await connect(daemon.socket, {
+    name: "demo",
+    events: ["replace.done"],
+    onEvent(event) {
+      if (event.event !== "replace.done") return;
+      tell(`event: ${eventLine(event)}`);
+      if (event.params.swap !== undefined) replaced.resolve(event.params.swap);
+      else replaced.reject(new Error(event.params.error?.message));
+    },
+  });
   await remote.attach();
   tell(`${remote.source} is there again`);
-  await until(
-    "the real file system in place",
-    () => mountsBelow(mountpoint).every((m) => m.fstype === "ext4"),
+  const swap = await within("the end of the replacement", replaced.promise);
+  console.log(swapText(swap).trim().replace(/^/gm, "     "));
+  check(
+    swap.left.length === 0 && swap.processes.length === 1 && swap.processes[0]!.pid === pid,
+    `process ${pid} was moved as a whole; it stood still for ${swap.stoppedMs.toFixed(1)} ms`,
   );
-  check(mountsBelow(mountpoint).length === 1, `${mountpoint} is ext4 again, and nothing of spfs is mounted`);
   await until("further rounds", () => seen.ticks >= before + 20);
   tell(`the process goes on: ${seen.last("tick ")}`);
+
+  title("Nothing of FUSE is left, and the process still runs");
+  const mounts = mountsBelow(mountpoint);
+  check(
+    mounts.length === 1 && mounts[0]!.fstype === "ext4",
+    `${mountpoint} is ext4 again, and nothing of spfs is mounted`,
+  );
+  check(await daemon.end() === 0, "spfs has ended by itself: its last mount had no user left");
+  const now = references(pid, mountOf(mountpoint));
+  tell(`what the process has on ext4: ${now.join(", ")}`);
+  check(
+    references(pid, stub).length === 0,
+    "no descriptor, fdinfo, mapping, cwd, root, exe or mountinfo of the process refers to FUSE",
+  );
+  const same = (what: string) => !what.startsWith("map") || now.includes(what);
+  check(held.every(same) && now.includes("cwd"), "all of it is on ext4, at the same numbers and addresses");
+  const without = seen.ticks;
+  await until("rounds without spfs", () => seen.ticks >= without + 20);
+  check(isAlive(pid) && seen.faults.length === 0, `it counts on without spfs: ${seen.last("tick ")}`);
 
   title("The process is told to finish, and everything is verified");
   Deno.kill(pid, "SIGTERM");
@@ -201,7 +243,6 @@ async function demo(sandbox: Sandbox): Promise<void> {
   check(log === expected, `its log is right byte by byte: ${rounds} lines, none lost, none twice`);
   const data = Deno.readFileSync(`${mountpoint}/data`);
   check(equal(data, patternBytes(1, DATA_BYTES)), `the data file is what it was: ${data.length} bytes`);
-  check(await daemon.end() === 0, "spfs has ended by itself: its last mount had no user left");
 
   title("Cleaning up");
   await remote.unmount(mountpoint);
