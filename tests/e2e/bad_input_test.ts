@@ -226,7 +226,7 @@ await e2e(
       mountpoint,
     ]);
     await user.line();
-    await spfs.call("mount.replace", { mount: "net", source, type: "bind", wait: true });
+    await spfs.call("mount.replace", { mount: "net", source, type: "bind", swap: "none", wait: true });
     assertEquals(await user.ask(""), "real");
     remote.kill("SIGKILL");
     await remote.ended();

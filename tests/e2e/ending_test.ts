@@ -74,7 +74,9 @@ class Scene {
     const { control, stage } = this;
     if (stage === "restore") return;
     if (stage === "replaced") {
-      await control.call("mount.replace", { mount: "net", source: this.real, type: "bind", wait: true });
+      // The clients' files stay on the stub.
+      const order = { mount: "net", source: this.real, type: "bind", swap: "none", wait: true } as const;
+      await control.call("mount.replace", order);
       return;
     }
     await control.call("mount.setMode", { mount: "net", mode: "stub" });
