@@ -4,8 +4,18 @@
  * @module
  */
 import { Errno, errnoName, SysError } from "../ffi/errno.ts";
-import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY, O_RDWR, S_IFIFO, S_IFMT } from "../ffi/sys/constants.ts";
-import { closeFd, openat, reopen } from "../ffi/sys/file.ts";
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  O_CLOEXEC,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  S_IFIFO,
+  S_IFMT,
+  STATX_INO,
+} from "../ffi/sys/constants.ts";
+import { closeFd, fstat, openat, reopen, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import { fifoEnd, openFifoEnds } from "./fifo.ts";
@@ -134,7 +144,9 @@ export class Replacements implements Disposable {
       }
       try {
         const olds = ends.map((end) => this.old.get(end)!);
-        const made = openFifoEnds(path, olds.map(fifoEnd), olds[0]);
+        // Between two mounts of one file system it is one FIFO, with one queue.
+        const queue = isSameFile(path, olds[0]!) ? undefined : olds[0];
+        const made = openFifoEnds(path, olds.map(fifoEnd), queue);
         made.forEach((fd, i) => this.next.set(ends[i]!, this.opener.keep(fd.release())));
       } catch (error) {
         if (!(error instanceof SysError)) throw error;
@@ -216,6 +228,17 @@ export class Replacements implements Disposable {
 
 function isFifo({ place, flags }: Description): boolean {
   return place !== undefined && (place.mode & S_IFMT) === S_IFIFO && (flags & O_PATH) === 0;
+}
+
+/** Whether two descriptors are open on one file. Asks no file system about it. */
+function isSameFile(one: number, other: number): boolean {
+  const [a, b] = [new StatxBuffer(), new StatxBuffer()];
+  if (
+    fstat(one, STATX_INO, a, AT_STATX_DONT_SYNC) < 0 || fstat(other, STATX_INO, b, AT_STATX_DONT_SYNC) < 0
+  ) {
+    return false;
+  }
+  return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 }
 
 function addressText({ area: { start, end } }: Mapping): string {
