@@ -1,5 +1,5 @@
 /**
- * Carrying a file that has no name over to another file system: its data goes to a file there that has no name either.
+ * Carrying what has no name over to another file system, where it has none either: a file with its data, a FIFO for its queue.
  *
  * @module
  */
@@ -7,18 +7,22 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import {
   AT_EMPTY_PATH,
   O_CLOEXEC,
+  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   O_RDWR,
   O_TMPFILE,
+  S_IFIFO,
   SEEK_DATA,
   SEEK_HOLE,
   STATX_BASIC_STATS,
 } from "../ffi/sys/constants.ts";
+import { mknodat, unlinkat } from "../ffi/sys/dir.ts";
 import { Fd } from "../ffi/sys/fd.ts";
 import {
   copyFileRange,
   fchmod,
+  fchmodFd,
   fchownat,
   fstat,
   ftruncate,
@@ -31,7 +35,7 @@ import {
   StatxBuffer,
   utimensat,
 } from "../ffi/sys/file.ts";
-import { check, cstr } from "../ffi/sys/libc.ts";
+import { check, cstr, type CString } from "../ffi/sys/libc.ts";
 
 const HERE = cstr(".");
 const EMPTY = cstr("");
@@ -66,6 +70,36 @@ export function carryFile(old: number, directory: number): number {
     if (error instanceof SysError) return -error.errno;
     throw error;
   }
+}
+
+/**
+ * Makes an empty FIFO with the owner and the mode of another one. It has a name for a moment, since it cannot be made without.
+ *
+ * @param old an O_PATH descriptor of it
+ * @param directory where it is made
+ * @returns an O_PATH descriptor of the new one, or a negated error number: EACCES, EROFS, ENOSPC
+ */
+export function carryFifo(old: number, directory: number): number {
+  const name = cstr(`.spfs-${crypto.randomUUID()}`);
+  try {
+    const attributes = new StatxBuffer();
+    check(fstat(old, STATX_BASIC_STATS, attributes), "statx");
+    check(mknodat(directory, name, S_IFIFO | 0o600, 0n), "mknod");
+    using fifo = openOnce(directory, name);
+    check(fchownat(fifo.raw, EMPTY, attributes.uid, attributes.gid, AT_EMPTY_PATH), "fchown");
+    check(fchmodFd(fifo.raw, attributes.mode & 0o7777), "fchmod");
+    return fifo.release();
+  } catch (error) {
+    if (error instanceof SysError) return -error.errno;
+    throw error;
+  }
+}
+
+/** Opens a file by a name that is taken away from it. */
+function openOnce(directory: number, name: CString): Fd {
+  const opened = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  unlinkat(directory, name, 0);
+  return Fd.own(check(opened, "open"));
 }
 
 function copyData(from: number, to: number, size: bigint): void {

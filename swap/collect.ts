@@ -14,9 +14,10 @@ import {
   S_IFMT,
   S_IFSOCK,
 } from "../ffi/sys/constants.ts";
-import { kcmp, kcmpEpollTarget } from "../ffi/sys/pidfd.ts";
+import { kcmp } from "../ffi/sys/pidfd.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { DescriptionTable } from "./description_table.ts";
+import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
 import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
 import { mapFilesName, parseMaps, parseSmaps, type Vma } from "./procfs/maps.ts";
@@ -34,7 +35,7 @@ export class Collector {
   readonly #sources: ReadonlyMap<number, SourceMount>;
   readonly #descriptions: DescriptionTable;
   readonly #inventory: Inventory;
-  readonly #epollTables: { table: Table; fd: number; info: FdInfo }[] = [];
+  readonly #epollHolders: EpollHolder[] = [];
   /** Sockets of the collected processes, by inode number: who holds them. */
   readonly sockets = new Map<bigint, { table: Table; fd: number }[]>();
 
@@ -90,12 +91,14 @@ export class Collector {
     const source = found === undefined ? undefined : this.#sources.get(found.mountId);
     if (source === undefined) return undefined;
     const shown = readLink(link);
-    if (shown === undefined) return undefined;
-    const { path, deleted } = splitDeleted(shown);
-    const below = relativeTo(source.mountpoint, deleted ? path : shown);
-    const { mode, ino } = found!;
+    const { mode, ino, links } = found!;
+    // A path that is too long to be told.
+    if (shown === undefined) return { source, path: new Uint8Array(), deleted: true, mode, ino, links, link };
+    const isRoot = relativeTo(source.mountpoint, shown)?.length === 0;
+    const { path, deleted } = isRoot ? { path: shown, deleted: false } : splitDeleted(shown);
+    const below = relativeTo(source.mountpoint, path);
     // A path that is not below the mountpoint is of a name that is gone as well: of a directory that was removed with what was in it.
-    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, ino, link };
+    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, ino, links, link };
   }
 
   #table(task: Tracee): void {
@@ -148,7 +151,7 @@ export class Collector {
     if (kind?.kind !== "anon") return;
     if (kind.name === "[eventpoll]") {
       const info = readInfo(infoPath);
-      if (info !== undefined) this.#epollTables.push({ table, fd, info });
+      if (info !== undefined) this.#epollHolders.push({ table, fd, targets: info.epoll });
     } else if (kind.name === "inotify") {
       const info = readInfo(infoPath);
       if (info?.inotify.some((watch) => this.#onSource(watch))) this.#add(table, fd, info, undefined);
@@ -180,19 +183,10 @@ export class Collector {
 
   /** Registrations with epoll instances, of descriptors that are known now. */
   #registrations(): void {
-    for (const { table, fd, info } of this.#epollTables) {
-      for (const target of info.epoll) {
-        // The number is that of the time of the registration: whether it still is the same file, the kernel compares.
-        const slot = { epoll: fd, target: target.fd, offset: 0 };
-        const { tid } = table.task;
-        const isHeld = table.holders.some((holder) => holder.fd === target.fd) &&
-          kcmpEpollTarget(tid, target.fd, tid, slot) === 0;
-        if (isHeld) table.registrations.push({ epoll: fd, target });
-        else if (this.#onSource(target)) {
-          const reason = `watches a file by a descriptor (${target.fd}) that is closed or another process's`;
-          this.#hinder(table.task, "epoll", { fd, reason });
-        }
-      }
+    for (const [{ table, fd }, target] of assignRegistrations(this.#epollHolders)) {
+      if (!this.#onSource(target)) continue;
+      const reason = `watches a file by a descriptor (${target.fd}) that is closed or another process's`;
+      this.#hinder(table.task, "epoll", { fd, reason });
     }
   }
 
@@ -204,9 +198,6 @@ export class Collector {
     if (shared) return;
     const found: Directories = { task, pid: task.tgid, cwd, root };
     this.#inventory.directories.push(found);
-    for (const [kind, place] of [["cwd", cwd], ["root", root]] as const) {
-      if (place?.deleted) this.#hinder(task, kind, { path: place.path, reason: "was removed" });
-    }
     const CAP_SYS_CHROOT = 18n;
     const status = this.#inventory.processes.get(task.tgid)!.status;
     if (root !== undefined && (status.capEff >> CAP_SYS_CHROOT & 1n) === 0n) {

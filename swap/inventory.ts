@@ -17,10 +17,12 @@ import type { Obstacle, SourceMount } from "./types.ts";
 export interface Place {
   /** Which one. */
   readonly source: SourceMount;
-  /** The path below its root, without a slash at the beginning; empty for the root itself. */
+  /** The path below its root, without a slash at the beginning; empty for the root itself. Absolute when it is not below. */
   readonly path: Uint8Array;
-  /** Whether its name is gone, as far as the kernel shows it. */
+  /** Whether its name is gone, as the kernel shows it: a name that ends in ` (deleted)` looks the same. */
   readonly deleted: boolean;
+  /** How many names it has as the kernel knows it. */
+  readonly links: number;
   /** Type and permissions. */
   readonly mode: number;
   /** The inode number on the source. */

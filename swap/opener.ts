@@ -12,7 +12,6 @@ import {
   O_ASYNC,
   O_CLOEXEC,
   O_CREAT,
-  O_DIRECTORY,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
@@ -23,6 +22,7 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  S_IFIFO,
   S_IFMT,
   S_IFREG,
   SEEK_SET,
@@ -32,9 +32,10 @@ import { nameToHandleAt, openByHandleAt } from "../ffi/sys/handles.ts";
 import { closeFd, fstat, lseek, openat, openat2, reopen, StatxBuffer } from "../ffi/sys/file.ts";
 import { setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
 import { check, cstr } from "../ffi/sys/libc.ts";
-import { carryFile } from "./carry_file.ts";
+import { carryFifo, carryFile } from "./carry_file.ts";
 import type { Description, Place } from "./inventory.ts";
 import type { TaskStatus } from "./procfs/status.ts";
+import { trueName } from "./true_name.ts";
 
 /** Flags that matter only when a file is opened for the first time, or do not belong to the description. */
 const ONCE = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_ASYNC;
@@ -44,16 +45,30 @@ const HERE = cstr(".");
 /** Opens on the target. Keeps what it has opened until it is disposed of. */
 export class Opener implements Disposable {
   readonly #open = new Map<string, number>();
+  readonly #named = new Map<string, Place>();
   readonly #loose: number[] = [];
   readonly #stat = new StatxBuffer();
   readonly #unnamed: (place: Place) => number;
 
   /**
    * @param unnamed the target's file for one that has lost its name: an O_PATH descriptor that is taken over here, or a negated error
-   * number; ENOENT lets it be looked for by handle and, for a regular file, be carried over
+   * number; ENOENT lets it be looked for by handle and, if it is a regular file or a FIFO without any name, be carried over
    */
   constructor(unnamed: (place: Place) => number = () => -Errno.ENOENT) {
     this.#unnamed = unnamed;
+  }
+
+  /** A place by the name that it really has: what looks like one without a name may be one. */
+  named(place: Place): Place {
+    if (!place.deleted || place.links === 0) return place;
+    const key = `${place.source.id}:${place.ino}/${String.fromCharCode(...place.path)}`;
+    let known = this.#named.get(key);
+    if (known === undefined) {
+      const path = trueName(place);
+      known = path === undefined ? place : { ...place, path, deleted: false };
+      this.#named.set(key, known);
+    }
+    return known;
   }
 
   /**
@@ -61,7 +76,8 @@ export class Opener implements Disposable {
    *
    * @returns a descriptor, or a negated error number: ENOENT; ESTALE when it is of another type
    */
-  reach(place: Place): number {
+  reach(shown: Place): number {
+    const place = this.named(shown);
     const key = keyOf(place);
     const known = this.#open.get(key);
     if (known !== undefined) return known;
@@ -91,8 +107,10 @@ export class Opener implements Disposable {
     try {
       const same = this.#byHandle(old, place);
       if (same >= 0) return same;
-      if ((place.mode & S_IFMT) !== S_IFREG) return -Errno.ENOENT;
-      return carryFile(old, place.source.targetFd);
+      if (place.links > 0) return -Errno.ENOENT; // who has it by another name would see another file
+      const type = place.mode & S_IFMT;
+      if (type === S_IFIFO) return carryFifo(old, place.source.targetFd);
+      return type === S_IFREG ? carryFile(old, place.source.targetFd) : -Errno.ENOENT;
     } finally {
       closeFd(old);
     }
@@ -118,8 +136,9 @@ export class Opener implements Disposable {
    * @param as whom to open it as
    * @returns a descriptor, or a negated error number
    */
-  description({ flags, position }: Description, place: Place, as: TaskStatus): number {
-    const wanted = flags & ~ONCE & ~((flags & O_TMPFILE) === O_TMPFILE ? O_TMPFILE & ~O_DIRECTORY : 0);
+  description({ flags, position }: Description, shown: Place, as: TaskStatus): number {
+    const place = this.named(shown);
+    const wanted = flags & ~ONCE & ~((flags & O_TMPFILE) === O_TMPFILE ? O_TMPFILE : 0);
     const fd = this.#as(as, place, (path) => this.#reopen(place, path, wanted));
     if (fd < 0) return fd;
     this.#loose.push(fd);

@@ -82,6 +82,7 @@ function rehearseTask(task: Tracee, source: SourceMount): void {
     deleted: false,
     mode: found.mode,
     ino: found.ino,
+    links: found.links,
     link: exe,
   };
   const file = opener.file(place, O_RDONLY, status);

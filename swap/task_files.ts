@@ -14,6 +14,7 @@ import {
   STATX_INO,
   STATX_MNT_ID,
   STATX_MODE,
+  STATX_NLINK,
   STATX_TYPE,
 } from "../ffi/sys/constants.ts";
 import { DirentReader, getdents64, readlinkat } from "../ffi/sys/dir.ts";
@@ -102,6 +103,8 @@ export interface Reached {
   readonly mode: number;
   /** The inode number as it is cached. */
   readonly ino: bigint;
+  /** The number of names as it is cached. */
+  readonly links: number;
   /** For device nodes: the major number. */
   readonly deviceMajor: number;
 }
@@ -110,11 +113,11 @@ const reached = new StatxBuffer();
 
 /** What a link of /proc leads to: its mount and its type as the kernel knows it. Undefined when it leads nowhere. */
 export function reach(path: string): Reached | undefined {
-  const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO;
+  const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK;
   const found = statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, mask, reached);
   if (found < 0) return undefined;
-  const { mode, ino, rdevMajor } = reached;
-  return { mountId: Number(reached.mntId), mode, ino, deviceMajor: rdevMajor };
+  const { mode, ino, nlink, rdevMajor } = reached;
+  return { mountId: Number(reached.mntId), mode, ino, links: nlink, deviceMajor: rdevMajor };
 }
 
 /** The mode bits of a link of /proc itself: which access an open file of `fd` or `map_files` has. 0 when it is gone. */
