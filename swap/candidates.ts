@@ -4,11 +4,13 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
+import { S_IFMT, S_IFSOCK } from "../ffi/sys/constants.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { mapFilesName, parseMaps } from "./procfs/maps.ts";
 import { parseStat } from "./procfs/stat.ts";
 import { allProcesses, numbersIn, reach, readLink, tasksOf } from "./task_files.ts";
 import type { Selection, SourceMount } from "./types.ts";
+import { listUnixSocketsOf, socketsOn } from "./unix_sockets_diag.ts";
 
 /** Finds processes, one look after the other: who was looked at and does not belong is not looked at again. */
 export class Candidates {
@@ -17,6 +19,8 @@ export class Candidates {
   readonly #sources: readonly SourceMount[];
   readonly #excluded: ReadonlySet<number>;
   readonly #seen = new Set<number>();
+  /** Sockets that are bound on sources, by inode number; listed when the first socket is met. */
+  #bound: Set<bigint> | undefined;
 
   /**
    * @param excluded processes that are never stopped: this one, and who else works for it
@@ -69,11 +73,23 @@ export class Candidates {
     for (const pid of found) this.#seen.add(pid);
   }
 
+  /** Whether a socket is bound on the file system of a source. */
+  #isBound(ino: bigint): boolean {
+    if (this.#bound === undefined) {
+      const listed = listUnixSocketsOf(allProcesses());
+      const bound = this.#sources.flatMap(({ major, minor }) => socketsOn(listed, major, minor));
+      this.#bound = new Set(bound.map((socket) => BigInt(socket.ino)));
+    }
+    return this.#bound.has(ino);
+  }
+
   /** Whether a process, or one of its threads, has anything on a source. Asks no file system. */
   refers(pid: number): boolean {
     const onSource = (path: string) => {
       const found = reach(path);
-      return found !== undefined && this.#mountIds.has(found.mountId);
+      if (found === undefined) return false;
+      return this.#mountIds.has(found.mountId) ||
+        ((found.mode & S_IFMT) === S_IFSOCK && this.#isBound(found.ino));
     };
     const tids = tasksOf(pid);
     for (const tid of tids) {

@@ -17,13 +17,23 @@ import {
 import { kcmp } from "../ffi/sys/pidfd.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { DescriptionTable } from "./description_table.ts";
+import { DistinctTasks } from "./distinct_tasks.ts";
 import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
 import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
 import { mapFilesName, parseMaps, parseSmaps, type Vma } from "./procfs/maps.ts";
 import { classifyLink, relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { StoppedProcess } from "./stop.ts";
-import { linkMode, numbersIn, reach, type Reached, readLink, readStat, readStatus } from "./task_files.ts";
+import {
+  linkMode,
+  numbersIn,
+  reach,
+  type Reached,
+  readLink,
+  readRecord,
+  readStat,
+  readStatus,
+} from "./task_files.ts";
 import type { Tracee } from "./tracee.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
 
@@ -35,6 +45,9 @@ export class Collector {
   readonly #sources: ReadonlyMap<number, SourceMount>;
   readonly #descriptions: DescriptionTable;
   readonly #inventory: Inventory;
+  readonly #tables = new DistinctTasks(KCMP_FILES);
+  readonly #memories = new DistinctTasks(KCMP_VM);
+  readonly #directoryPairs = new DistinctTasks(KCMP_FS);
   readonly #epollHolders: EpollHolder[] = [];
   /** Sockets of the collected processes, by inode number: who holds them. */
   readonly sockets = new Map<bigint, { table: Table; fd: number }[]>();
@@ -70,6 +83,11 @@ export class Collector {
     }
   }
 
+  /** What has been found so far. */
+  get inventory(): Inventory {
+    return this.#inventory;
+  }
+
   /** What was found. */
   finish(): Inventory {
     this.#registrations();
@@ -102,11 +120,10 @@ export class Collector {
   }
 
   #table(task: Tracee): void {
+    if (!this.#tables.add(task.tid)) return;
     const base = `/proc/${task.tid}`;
     const fds = numbersIn(`${base}/fd`) ?? [];
     const table: Table = { task, pid: task.tgid, count: fds.length, holders: [], registrations: [] };
-    const shared = this.#inventory.tables.find((one) => kcmp(task.tid, one.task.tid, KCMP_FILES) === 0);
-    if (shared !== undefined) return;
     for (const fd of fds) this.#descriptor(table, fd, `${base}/fd/${fd}`, `${base}/fdinfo/${fd}`);
     if (table.holders.length > 0) this.#inventory.tables.push(table);
   }
@@ -194,8 +211,7 @@ export class Collector {
     const cwd = this.#place(`/proc/${task.tid}/cwd`);
     const root = this.#place(`/proc/${task.tid}/root`);
     if (cwd === undefined && root === undefined) return;
-    const shared = this.#inventory.directories.some((one) => kcmp(task.tid, one.task.tid, KCMP_FS) === 0);
-    if (shared) return;
+    if (!this.#directoryPairs.add(task.tid)) return;
     const found: Directories = { task, pid: task.tgid, cwd, root };
     this.#inventory.directories.push(found);
     const CAP_SYS_CHROOT = 18n;
@@ -218,7 +234,7 @@ export class Collector {
       return { area, place: this.#place(link), link };
     }).filter(({ place }) => place !== undefined);
     if (exe === undefined && placed.length === 0) return;
-    if (memories.some((one) => kcmp(task.tid, one.task.tid, KCMP_VM) === 0)) return;
+    if (!this.#memories.add(task.tid)) return;
     const memory: Memory = { task, pid: task.tgid, mappings: [], exe, addresses: undefined };
     memories.push(memory);
     if (placed.length > 0) {
@@ -261,9 +277,8 @@ function isFirst(task: Tracee, before: Tracee[], type: number): boolean {
 }
 
 function readInfo(path: string): FdInfo | undefined {
-  const bytes = readProcFile(path);
-  if (typeof bytes === "number") return undefined;
-  return parseFdinfo(bytes);
+  const bytes = readRecord(path);
+  return bytes === undefined ? undefined : parseFdinfo(bytes);
 }
 
 function readSmaps(tid: number): Uint8Array {

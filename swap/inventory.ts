@@ -43,9 +43,9 @@ export interface Holder {
   readonly locks: readonly LockEntry[];
 }
 
-/** One open file description on a source, or an inotify instance that watches something there. */
+/** One open file description on a source, or an inotify instance that watches something there, or a socket that is bound there. */
 export interface Description {
-  /** What is open; undefined for an inotify instance. */
+  /** What is open; undefined for an inotify instance and for a socket. */
   readonly place: Place | undefined;
   /** Status flags of open(2), without O_CLOEXEC. */
   readonly flags: number;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Hindrance, Inventory } from "./inventory.ts";
+import type { Description, Hindrance, Inventory } from "./inventory.ts";
 import type { MovedProcess, Obstacle, ResourceKind } from "./types.ts";
 
 /**
@@ -54,6 +54,11 @@ export function without(inventory: Inventory, blocked: ReadonlySet<number>): Inv
   };
 }
 
+function kindOf({ place, watches }: Description): ResourceKind {
+  if (place !== undefined) return "fd";
+  return watches.length > 0 ? "inotify" : "socket";
+}
+
 /** What is moved, process by process, those with nothing to be moved left out. */
 export function movedProcesses(inventory: Inventory): MovedProcess[] {
   const counts = new Map<number, Partial<Record<ResourceKind, number>>>();
@@ -64,7 +69,7 @@ export function movedProcesses(inventory: Inventory): MovedProcess[] {
     of[kind] = (of[kind] ?? 0) + by;
   };
   for (const { pid, holders, registrations } of inventory.tables) {
-    for (const { description } of holders) count(pid, description.place === undefined ? "inotify" : "fd");
+    for (const { description } of holders) count(pid, kindOf(description));
     count(pid, "epoll", registrations.length);
   }
   for (const { holders } of inventory.descriptions) {

@@ -91,7 +91,7 @@ export class Replacements implements Disposable {
     for (const record of this.#inventory.directories) this.#directories(record);
     // Last: what is opened on the target would be told of by a watch that is there.
     for (const description of this.#inventory.descriptions) {
-      if (description.place === undefined && this.old.has(description)) this.#watcher(description);
+      if (description.watches.length > 0 && this.old.has(description)) this.#watcher(description);
     }
   }
 

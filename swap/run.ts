@@ -18,7 +18,7 @@ import { sharedWithOutsiders } from "./outsiders.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { Replacements } from "./replacements.ts";
 import { roomHindrances } from "./room.ts";
-import { socketHindrances } from "./sockets.ts";
+import { findSockets, SocketMoves } from "./sockets.ts";
 import { StopError, StoppedSet } from "./stop.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
 import { type Step, Transaction } from "./transaction.ts";
@@ -86,20 +86,22 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult {
   const until = performance.now() + request.deadlineMs;
   for (let wait = RETRY_MS.first;; wait = Math.min(wait * 2, RETRY_MS.most)) {
+    const last = performance.now() + wait > until;
     try {
-      return attempt(request, hooks, Math.max(until, performance.now() + STOP_MS));
+      return attempt(request, hooks, Math.max(until, performance.now() + STOP_MS), last);
     } catch (error) {
       const refused = error instanceof StopError ? new SwapRefused(error.obstacles) : error;
       if (!(refused instanceof SwapRefused) || !refused.obstacles.some(({ transient }) => transient)) {
         throw refused;
       }
-      if (performance.now() + wait > until) throw refused;
+      if (last) throw refused;
       Atomics.wait(pause, 0, 0, wait);
     }
   }
 }
 
-function attempt(request: SwapRequest, hooks: SwapHooks, until: number): SwapResult {
+/** @param last whether what is in the way only for a moment counts like anything else */
+function attempt(request: SwapRequest, hooks: SwapHooks, until: number, last: boolean): SwapResult {
   const candidates = new Candidates(request.selection, request.sources, [
     Deno.pid,
     ...(request.excluded ?? []),
@@ -115,7 +117,7 @@ function attempt(request: SwapRequest, hooks: SwapHooks, until: number): SwapRes
     stopped.stop(found, () => candidates.next(), until);
     outcome.stopped = stopped.began;
     hooks.progress?.("collecting", found.length, stopped.taskCount);
-    result = move(request, hooks, stopped, late);
+    result = move(request, hooks, stopped, late, last);
   }
   const stoppedMs = found.length === 0 || outcome.stopped === undefined
     ? 0
@@ -129,11 +131,11 @@ function move(
   hooks: SwapHooks,
   stopped: StoppedSet,
   late: DisposableStack,
+  last: boolean,
 ): Omit<SwapResult, "stoppedMs"> {
   const tasks = stopped.taskCount;
   const collector = new Collector(request.sources);
   for (const process of stopped.processes) collector.add(process);
-  let inventory = collector.finish();
   const actors = new Map<Tracee, Actor>();
   late.defer(() => actors.forEach((actor) => actor[Symbol.dispose]()));
   const actorOf = (task: Tracee) => {
@@ -141,16 +143,21 @@ function move(
     if (actor === undefined) actors.set(task, actor = Actor.of(task));
     return actor;
   };
+  const found = findSockets(
+    collector.sockets,
+    collector.inventory,
+    request.sources,
+    ({ task }) => actorOf(task),
+  );
+  let inventory = collector.finish();
   const replacements = late.use(
     new Replacements(inventory, request.sources, ({ task }) => actorOf(task), hooks.unnamed),
   );
   replacements.open();
-  const sockets = socketHindrances(
-    collector.sockets,
-    inventory,
-    request.sources,
-    ({ task }) => actorOf(task),
-  );
+  // Making them leaves traces on the target, if only for a moment.
+  using sockets = new SocketMoves(request.dryRun ? [] : found.moves);
+  const oldOf = (description: Description) => replacements.old.get(description);
+  const unbound = sockets.make(inventory, oldOf, (one, fd) => replacements.next.set(one, fd));
   // When everybody is moved who refers to the sources, nobody is outside.
   const outsiders = request.selection.kind === "referring"
     ? []
@@ -159,12 +166,14 @@ function move(
     ...outsiders,
     ...inventory.hindrances,
     ...replacements.hindrances,
-    ...sockets,
+    ...found.hindrances,
+    ...unbound,
     ...roomHindrances(inventory),
   ];
   const left = hindrances.map(({ obstacle }) => obstacle);
   if (left.length > 0) {
-    if (!request.leave && !request.dryRun) throw new SwapRefused(left);
+    const mayPass = !last && left.some(({ transient }) => transient);
+    if ((!request.leave || mayPass) && !request.dryRun) throw new SwapRefused(left);
     const blocked = blockedProcesses(inventory, hindrances);
     left.push(...leftForOthers(inventory, blocked, left));
     inventory = without(inventory, blocked);
@@ -174,11 +183,15 @@ function move(
   const told = { processes, left, tasks, descriptions: inventory.descriptions.length };
   if (request.dryRun) return told;
   hooks.progress?.("moving", processes.length, tasks);
+  const moved = new Set(inventory.descriptions);
+  const isMoved = (description: Description) => moved.has(description);
   const owners = ownersOf(inventory, replacements);
   const transaction = new Transaction(inventory, replacements, actorOf, owners, hooks.step ?? (() => {}));
   try {
     transaction.prepare();
+    sockets.listen(isMoved, ({ task }) => actorOf(task));
     transaction.commit();
+    sockets.place(isMoved, oldOf);
     hooks.switchMounts?.();
   } catch (error) {
     try {
@@ -188,6 +201,7 @@ function move(
     }
     throw error instanceof TaskGone ? new SwapRefused([gone(error)]) : error;
   }
+  sockets.keep();
   left.push(...transaction.finish());
   transaction.leave();
   return told;

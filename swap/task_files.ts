@@ -18,7 +18,7 @@ import {
   STATX_TYPE,
 } from "../ffi/sys/constants.ts";
 import { DirentReader, getdents64, readlinkat } from "../ffi/sys/dir.ts";
-import { closeFd, openat, pread, statx, StatxBuffer } from "../ffi/sys/file.ts";
+import { closeFd, openat, pread, read, statx, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { injection } from "./arch/injection.ts";
@@ -69,22 +69,40 @@ export function tasksOf(pid: number): number[] {
   return numbersIn(`/proc/${pid}/task`) ?? [];
 }
 
+const record = new Uint8Array(new ArrayBuffer(32 * 1024));
+
+/**
+ * A file of /proc that the kernel writes at once, such as status or fdinfo, but not maps: a single read tells all of it. Undefined when it is
+ * gone.
+ *
+ * @returns bytes that are overwritten by the next call
+ */
+export function readRecord(path: string): Uint8Array | undefined {
+  const fd = openat(AT_FDCWD, cstr(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  const length = read(fd, record);
+  closeFd(fd);
+  if (length >= 0 && length < record.length) return record.subarray(0, length);
+  const bytes = readProcFile(path);
+  return typeof bytes === "number" ? undefined : bytes;
+}
+
 /** The status of a task; undefined when it is gone. */
 export function readStatus(tid: number): TaskStatus | undefined {
-  const bytes = readProcFile(`/proc/${tid}/status`);
-  return typeof bytes === "number" ? undefined : parseStatus(bytes);
+  const bytes = readRecord(`/proc/${tid}/status`);
+  return bytes === undefined ? undefined : parseStatus(bytes);
 }
 
 /** The stat of a process; undefined when it is gone. */
 export function readStat(pid: number): TaskStat | undefined {
-  const bytes = readProcFile(`/proc/${pid}/stat`);
-  return typeof bytes === "number" ? undefined : parseStat(bytes);
+  const bytes = readRecord(`/proc/${pid}/stat`);
+  return bytes === undefined ? undefined : parseStat(bytes);
 }
 
 /** A process's command name for people. */
 export function commOf(pid: number): string {
-  const bytes = readProcFile(`/proc/${pid}/comm`);
-  return typeof bytes === "number" ? "" : new TextDecoder().decode(bytes).replace(/\n$/, "");
+  const bytes = readRecord(`/proc/${pid}/comm`);
+  return bytes === undefined ? "" : new TextDecoder().decode(bytes).replace(/\n$/, "");
 }
 
 const text = new Uint8Array(new ArrayBuffer(4096));

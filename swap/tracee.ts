@@ -110,6 +110,7 @@ export class Tracee {
   readonly #resume = new DataView(new ArrayBuffer(injection.registersSize));
   #compat = false;
   #changed = false;
+  #instruction: number | undefined;
 
   private constructor(tid: number, tgid: number) {
     this.tid = tid;
@@ -300,7 +301,8 @@ export class Tracee {
   /** One system call, by its entry and exit stops: needs no scratch memory. Returns what the kernel returns. @throws {TaskGone} */
   call(number: number, ...args: (number | bigint)[]): bigint {
     this.#copy(this.#resume, registers.view);
-    injection.forCall(registers.view, syscallInstructionOf(this.tid), number, args.map(BigInt));
+    this.#instruction ??= syscallInstructionOf(this.tid);
+    injection.forCall(registers.view, this.#instruction, number, args.map(BigInt));
     this.#undisturbed(() => {
       for (let stops = 0; stops < 2;) {
         this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
