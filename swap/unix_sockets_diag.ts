@@ -189,6 +189,11 @@ export function listUnixSocketsOf(pids: readonly number[]): UnixSocket[] {
     const path = `/proc/${pid}/ns/net`;
     const namespace = linkText(path);
     if (namespace === undefined || seen.has(namespace)) continue;
+    if (namespace === linkText("/proc/thread-self/ns/net")) {
+      seen.add(namespace);
+      found.push(...listUnixSockets());
+      continue;
+    }
     using fd = openNamespace(path);
     if (fd === undefined) continue;
     seen.add(namespace);
