@@ -7,13 +7,16 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   AT_FDCWD,
   AT_STATX_DONT_SYNC,
   KCMP_FILE,
   KCMP_FILES,
   KCMP_FS,
+  O_TMPFILE,
+  STATX_INO,
+  STATX_MNT_ID,
   STATX_NLINK,
 } from "../../../ffi/sys/constants.ts";
 import { readlinkat } from "../../../ffi/sys/dir.ts";
@@ -185,6 +188,7 @@ class Look implements Snapshot {
         .replace(/^lock:\t\d+: (.*) [0-9a-f]+:[0-9a-f]+:\d+ /, "lock $1 ")
         .replace(/\b(ino|sdev): ?[0-9a-f]+/g, "$1")
         .replace(/f_handle:[0-9a-f]+/, "f_handle")
+        .replace(/^flags:\t(\d+)$/, (_, digits: string) => `flags:\t${statusFlags(parseInt(digits, 8))}`)
         // The kernel adds EPOLLERR and EPOLLHUP to what is registered: a shot that was fired comes back with these.
         .replace(/(tfd:.* events: [4c]00000)18/, "$100")
     );
@@ -201,11 +205,18 @@ class Look implements Snapshot {
     this.facts.set(key, this.#named(this.#path(link(path)), path));
   }
 
-  /** The text of a link, but for files of the mounts that have no name any more, whose last one says nothing. */
+  /**
+   * The text of a link, but for files of the mounts whose name is gone: that says nothing. If they have others, it is these that count,
+   * since a link may show any of them.
+   */
   #named(shown: string, path: string): string {
     if (!shown.startsWith("@") || !shown.endsWith(" (deleted)")) return shown;
-    check(statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, STATX_NLINK, attributes), "statx", path);
-    return attributes.nlink === 0 ? "@ (no name)" : shown;
+    const wanted = STATX_NLINK | STATX_INO | STATX_MNT_ID;
+    check(statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, wanted, attributes), "statx", path);
+    const { nlink, ino, mntId } = attributes;
+    if (nlink === 0) return "@ (no name)";
+    const names = namesOf(this.#side(Number(mntId))!.path, ino).map((name) => this.#path(name));
+    return names.includes(shown) ? shown : names.sort()[0]!;
   }
 
   #maps(pid: number, task: string, firstIsAlive: boolean): void {
@@ -260,6 +271,19 @@ function link(path: string): string {
   const length = readlinkat(AT_FDCWD, cstr(path), linkBuffer);
   if (length === -Errno.ENAMETOOLONG) return "(longer than PATH_MAX)";
   return latin1.decode(linkBuffer.subarray(0, check(length, "readlink", path)));
+}
+
+/** What of a description's flags can be made anew: that its file was made without a name cannot be said of one that is open already. */
+function statusFlags(flags: number): string {
+  return ((flags & O_TMPFILE) === O_TMPFILE ? flags & ~O_TMPFILE : flags).toString(8);
+}
+
+/** All names of a file below a folder, as `link` gives them. */
+function namesOf(folder: string, ino: bigint): string[] {
+  const args = [folder, "-xdev", "-inum", `${ino}`, "-print0"];
+  const { success, stdout } = new Deno.Command("find", { args }).outputSync();
+  assert(success, "find");
+  return latin1.decode(stdout).split("\0").slice(0, -1);
 }
 
 function numbers(folder: string): number[] {
