@@ -60,6 +60,8 @@ for (
 }
 
 const SWAPS = 200;
+/** The program and the swap have to share two cores with whatever else there is. */
+const DEADLINE_MS = 10_000;
 
 await swapTest(
   `a busy program survives ${SWAPS} swaps`,
@@ -80,11 +82,11 @@ async function torture(
   const [a, b] = pair.sides;
   const victim = await startVictim(sandbox, pair, { promise: "", victim: "torture", cases: ["torture"] });
   for (let done = 0; done < swaps; done += 20) {
-    const results = await swap({ source: a.path, target: b.path, repeat: 19 });
+    const results = await swap({ source: a.path, target: b.path, repeat: 19, deadlineMs: DEADLINE_MS });
     assertEquals(results.length, 19);
     assertEquals(usersOf(a), [], "what is left on the source");
     await victim.check(`after ${done + 19} swaps`);
-    await swap({ source: b.path, target: a.path });
+    await swap({ source: b.path, target: a.path, deadlineMs: DEADLINE_MS });
     assertEquals(usersOf(b), [], "what is left on the source after the way back");
     checkTracers(victim);
   }

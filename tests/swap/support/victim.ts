@@ -59,7 +59,7 @@ export class Victim {
     if (options.uid !== undefined) {
       command.unshift("setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups");
     }
-    const child = sandbox.start(command[0]!, command.slice(1), { limitMs: 120_000 });
+    const child = sandbox.start(command[0]!, command.slice(1), { limitMs: 300_000 });
     const [ready, ...others] = (await child.line()).split(" ");
     assertEquals(ready, "ready");
     const pids = [child.pid, ...others.map(Number)];

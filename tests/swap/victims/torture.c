@@ -54,6 +54,7 @@ static void read_contents(int number)
 	int fresh = open_again("pattern", O_RDONLY | O_CLOEXEC);
 	right(read(fresh, bytes, 64) == 64 && pattern_matches(SEED, 0, bytes, 64), "a fresh descriptor");
 	right(close(fresh) == 0, "close");
+	breathe(100);
 }
 
 /* ---- one offset that processes and threads move in turns */
@@ -72,7 +73,7 @@ static void move_offset(int number)
 		common->offset = lseek(offset_fd, 0, SEEK_SET);
 	}
 	pthread_mutex_unlock(&common->offset_lock);
-	breathe(50);
+	breathe(100);
 }
 
 /* ---- records that several append, each with its own numbers */
@@ -121,7 +122,7 @@ static void count(int number)
 		atomic_fetch_add(&counter_map[number % 4 * 600], 1);
 		atomic_fetch_add(&common->counted, 1);
 	}
-	breathe(20);
+	breathe(200);
 }
 
 static void check_counted(void)
@@ -149,6 +150,7 @@ static void change_pages(int number)
 	for (int page = 1; page < PAGES; page += 2)
 		memset(private_map + page * PAGE, value, PAGE);
 	right(pattern_matches(SEED, 0, clean_map, SIZE), "the clean mapping is another");
+	breathe(500);
 }
 
 static void map_and_unmap(int number)
@@ -164,6 +166,7 @@ static void map_and_unmap(int number)
 	right(kind == MAP_SHARED || (start[PAGE] == 0x55 && start[2 * PAGE - 1] == 0x55), "a page of its own");
 	right(pattern_matches(SEED, 2 * PAGE, start + 2 * PAGE, SIZE - 2 * PAGE), "a fresh mapping");
 	right(munmap(start, SIZE) == 0, "munmap");
+	breathe(500);
 }
 
 /* ---- locks of all kinds: never two inside */
