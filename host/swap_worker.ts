@@ -7,6 +7,7 @@
 /// <reference lib="deno.worker" />
 
 import { rehearse } from "../swap/rehearsal.ts";
+import { releaseLate } from "../swap/stop.ts";
 import type { SwapDetail, SwapOrder, SwapReply, SwapStep } from "./swap_messages.ts";
 import { runStubOrder, runSwapOrder } from "./swap_order.ts";
 import { workerError } from "./worker_error.ts";
@@ -23,6 +24,13 @@ function openNode(nodeid: bigint): number {
   return answer[0]!;
 }
 
+/** How often those are looked at that did not stop in time and so could not be let go, in milliseconds. */
+const lateEveryMs = 5;
+
+function releaseThoseLate(): void {
+  if (releaseLate()) setTimeout(releaseThoseLate, lateEveryMs);
+}
+
 let rehearsed = false;
 
 self.onmessage = ({ data }: MessageEvent<SwapOrder>) => {
@@ -36,4 +44,5 @@ self.onmessage = ({ data }: MessageEvent<SwapOrder>) => {
   } catch (error) {
     post({ error: workerError(error) });
   }
+  releaseThoseLate();
 };

@@ -19,7 +19,7 @@ import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan
 import { Replacements } from "./replacements.ts";
 import { roomHindrances } from "./room.ts";
 import { findSockets, SocketMoves } from "./sockets.ts";
-import { StopError, StoppedSet } from "./stop.ts";
+import { releaseLate, StopError, StoppedSet } from "./stop.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
 import { type Step, Transaction } from "./transaction.ts";
 import type { Obstacle, Selection, SourceMount, SwapResult } from "./types.ts";
@@ -73,8 +73,8 @@ export function describe({ pid, comm, kind, fd, address, path, reason }: Obstacl
 
 /** How long to wait before looking again at what is in the way only for a moment, in milliseconds: first and at most. */
 const RETRY_MS = { first: 2, most: 100 };
-/** How long tasks may take to stop even when the deadline is near, in milliseconds. */
-const STOP_MS = 50;
+/** How long tasks may take to stop at the first attempt, in milliseconds; twice as long at each further one: others stand still meanwhile. */
+const STOP_MS = { first: 200, most: 1600 };
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -85,17 +85,18 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
  */
 export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult {
   const until = performance.now() + request.deadlineMs;
-  for (let wait = RETRY_MS.first;; wait = Math.min(wait * 2, RETRY_MS.most)) {
-    const last = performance.now() + wait > until;
+  for (let wait = RETRY_MS.first, stopMs = STOP_MS.first;; wait *= 2, stopMs *= 2) {
+    const last = performance.now() + Math.min(wait, RETRY_MS.most) > until;
+    releaseLate();
     try {
-      return attempt(request, hooks, Math.max(until, performance.now() + STOP_MS), last);
+      return attempt(request, hooks, performance.now() + Math.min(stopMs, STOP_MS.most), last);
     } catch (error) {
       const refused = error instanceof StopError ? new SwapRefused(error.obstacles) : error;
       if (!(refused instanceof SwapRefused) || !refused.obstacles.some(({ transient }) => transient)) {
         throw refused;
       }
       if (last) throw refused;
-      Atomics.wait(pause, 0, 0, wait);
+      Atomics.wait(pause, 0, 0, Math.min(wait, RETRY_MS.most));
     }
   }
 }

@@ -30,6 +30,25 @@ export class StopError extends Error {
   }
 }
 
+/**
+ * Tasks that did not stop in time: they cannot be let go before they do. Until then they stay this thread's, or until it ends. They are taken
+ * up again by the next attempt, and let go by `releaseLate`.
+ */
+const lateTasks = new Map<number, Tracee>();
+
+/**
+ * Lets those go that have stopped since.
+ *
+ * @returns whether there are any left
+ */
+export function releaseLate(): boolean {
+  for (const [tid, tracee] of lateTasks) {
+    tracee.detach();
+    if (!tracee.attached) lateTasks.delete(tid);
+  }
+  return lateTasks.size > 0;
+}
+
 /** Processes that are stopped, for as long as this is not disposed of. */
 export class StoppedSet implements Disposable {
   readonly #processes = new Map<number, StoppedProcess>();
@@ -62,7 +81,6 @@ export class StoppedSet implements Disposable {
    * @throws {StopError} naming tasks that do not stop, or may not be stopped
    */
   stop(pids: Iterable<number>, more: () => Iterable<number>, until: number): void {
-    this.began ??= performance.now();
     let wanted = [...pids];
     while (wanted.length > 0) {
       for (const pid of wanted) this.#begin(pid);
@@ -96,8 +114,11 @@ export class StoppedSet implements Disposable {
   }
 
   #seize(process: StoppedProcess, tid: number): boolean {
+    this.began ??= performance.now();
     try {
-      const tracee = Tracee.seize(tid, process.pid);
+      const known = lateTasks.get(tid);
+      lateTasks.delete(tid);
+      const tracee = known?.attached === true ? known : Tracee.seize(tid, process.pid);
       if (tracee !== undefined) process.tasks.set(tid, tracee);
       return tracee !== undefined;
     } catch (error) {
@@ -135,16 +156,14 @@ export class StoppedSet implements Disposable {
     }
   }
 
-  /** Whether every task could be let go: one that would not stop stays this thread's until the thread ends. */
-  get released(): boolean {
-    return this.#processes.size === 0;
-  }
-
   /** Lets all of them go on. */
   [Symbol.dispose](): void {
-    for (const [pid, { tasks }] of this.#processes) {
-      for (const tracee of tasks.values()) tracee.detach();
-      if (![...tasks.values()].some((tracee) => tracee.attached)) this.#processes.delete(pid);
+    for (const { tasks } of this.#processes.values()) {
+      for (const [tid, tracee] of tasks) {
+        tracee.detach();
+        if (tracee.attached) lateTasks.set(tid, tracee);
+      }
     }
+    this.#processes.clear();
   }
 }
