@@ -22,47 +22,52 @@ async function standIn(sandbox: Sandbox, binary: Binary, count: number) {
   return { mountpoint, real, spfs };
 }
 
-await e2e("handles of every kind survive the change to the real file system", async (sandbox, binary) => {
-  const mountpoint = sandbox.directory("mnt");
-  const real = sandbox.directory("real");
-  Deno.mkdirSync(`${real}/entries`);
-  const names = Array.from({ length: 300 }, (_, n) => `entries/n${String(n).padStart(3, "0")}`);
-  for (const name of names) Deno.writeTextFileSync(`${real}/${name}`, "");
-  Deno.writeFileSync(`${real}/placeholder`, patternBytes(3, 8192));
-  const spfs = await Spfs.start(sandbox, binary);
-  await spfs.call("mount.create", { id: "net", mountpoint });
-  await spfs.call("file.create", {
-    mount: "net",
-    entries: [
-      { path: "placeholder", type: "file", size: "8192" },
-      ...names.map((path) => ({ path, type: "file" as const })),
-    ],
-  });
-  const handles = sandbox.start(victim("handles"), [mountpoint]);
-  assertEquals(await handles.line(), "ready");
-  // What a restore makes is there on the real file system, too: the process had it open when it was dumped.
-  for (
-    const [name, text] of Object.entries({
-      truncated: "kept",
-      exclusive: "mine",
-      appended: "first",
-      after: "moved",
-      locked: "locked",
-    })
-  ) {
-    Deno.writeTextFileSync(`${real}/${name}`, text);
-  }
-  await spfs.call("mount.setMode", { mount: "net", mode: "stub" });
-  await spfs.call("mount.replace", { mount: "net", source: real, type: "bind", wait: true });
-  await handles.send("go");
-  const { code, stdout, stderr } = await handles.ended();
-  const lines = stdout.trimEnd().split("\n");
-  assertEquals(lines.filter((line) => !line.endsWith(" ok")), ["end"], stdout + stderr);
-  assertEquals(code, 0);
-  assertEquals(Deno.readTextFileSync(`${real}/truncated`), "kept+");
-  assertEquals(Deno.readTextFileSync(`${real}/exclusive`), "mine+");
-  assertEquals(Deno.readTextFileSync(`${real}/appended`), "first+");
-});
+for (const swap of ["none", "require"] as const) {
+  await e2e(
+    `handles of every kind survive the change to the real file system, swap: ${swap}`,
+    async (sandbox, binary) => {
+      const mountpoint = sandbox.directory("mnt");
+      const real = sandbox.directory("real");
+      Deno.mkdirSync(`${real}/entries`);
+      const names = Array.from({ length: 300 }, (_, n) => `entries/n${String(n).padStart(3, "0")}`);
+      for (const name of names) Deno.writeTextFileSync(`${real}/${name}`, "");
+      Deno.writeFileSync(`${real}/placeholder`, patternBytes(3, 8192));
+      const spfs = await Spfs.start(sandbox, binary);
+      await spfs.call("mount.create", { id: "net", mountpoint });
+      await spfs.call("file.create", {
+        mount: "net",
+        entries: [
+          { path: "placeholder", type: "file", size: "8192" },
+          ...names.map((path) => ({ path, type: "file" as const })),
+        ],
+      });
+      const handles = sandbox.start(victim("handles"), [mountpoint]);
+      assertEquals(await handles.line(), "ready");
+      // What a restore makes is there on the real file system, too: the process had it open when it was dumped.
+      for (
+        const [name, text] of Object.entries({
+          truncated: "kept",
+          exclusive: "mine",
+          appended: "first",
+          after: "moved",
+          locked: "locked",
+        })
+      ) {
+        Deno.writeTextFileSync(`${real}/${name}`, text);
+      }
+      await spfs.call("mount.setMode", { mount: "net", mode: "stub" });
+      await spfs.call("mount.replace", { mount: "net", source: real, type: "bind", swap, wait: true });
+      await handles.send("go");
+      const { code, stdout, stderr } = await handles.ended();
+      const lines = stdout.trimEnd().split("\n");
+      assertEquals(lines.filter((line) => !line.endsWith(" ok")), ["end"], stdout + stderr);
+      assertEquals(code, 0);
+      assertEquals(Deno.readTextFileSync(`${real}/truncated`), "kept+");
+      assertEquals(Deno.readTextFileSync(`${real}/exclusive`), "mine+");
+      assertEquals(Deno.readTextFileSync(`${real}/appended`), "first+");
+    },
+  );
+}
 
 await e2e("closing a file is never held up in stub mode", async (sandbox, binary) => {
   const { mountpoint, spfs } = await standIn(sandbox, binary, 1);
@@ -106,7 +111,7 @@ await e2e("the daemon ends when the last user of its last mount has gone", async
   const clients = sandbox.start(victim("signalled"), ["hold", "1", mountpoint]);
   await clients.line();
   await clients.ask("go");
-  await spfs.call("mount.replace", { mount: "net", source: real, type: "bind", wait: true });
+  await spfs.call("mount.replace", { mount: "net", source: real, type: "bind", swap: "none", wait: true });
   spfs.closeInput();
   assertEquals(mountsBelow(mountpoint).filter(({ fstype }) => fstype === "fuse.spfs"), []);
   await clients.ask(`kill 0 ${SIGUSR1}`);
