@@ -21,10 +21,11 @@ import { DistinctTasks } from "./distinct_tasks.ts";
 import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
 import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
-import { mapFilesName, parseMaps, parseSmaps, type Vma } from "./procfs/maps.ts";
+import { mapFilesName, parseMaps, parseSmapsOf, type Vma } from "./procfs/maps.ts";
 import { classifyLink, relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { StoppedProcess } from "./stop.ts";
 import {
+  isOnDevice,
   linkMode,
   numbersIn,
   reach,
@@ -171,7 +172,7 @@ export class Collector {
       if (info !== undefined) this.#epollHolders.push({ table, fd, targets: info.epoll });
     } else if (kind.name === "inotify") {
       const info = readInfo(infoPath);
-      if (info?.inotify.some((watch) => this.#onSource(watch))) this.#add(table, fd, info, undefined);
+      if (info?.inotify.some((watch) => this.#leavesInode(watch))) this.#add(table, fd, info, undefined);
     } else if (kind.name === "[io_uring]") this.#ring(table, fd, infoPath);
     else if (kind.name === "[fanotify]") {
       const bytes = readProcFile(infoPath);
@@ -180,6 +181,16 @@ export class Collector {
         this.#hinder(table.task, "inotify", { fd, reason: "is a fanotify group with marks" });
       }
     }
+  }
+
+  /** Whether a watch is of a file whose counterpart is another inode; it is nothing of a mount's. */
+  #leavesInode({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
+    for (const source of this.#sources.values()) {
+      if (source.major === major && source.minor === minor && !isOnDevice(source.targetFd, source)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   #onSource({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
@@ -238,7 +249,8 @@ export class Collector {
     const memory: Memory = { task, pid: task.tgid, mappings: [], exe, addresses: undefined };
     memories.push(memory);
     if (placed.length > 0) {
-      const details = new Map(parseSmaps(readSmaps(task.tid)).map((entry) => [entry.start, entry]));
+      const entries = parseSmapsOf(readSmaps(task.tid), placed.map(({ area }) => area));
+      const details = new Map(entries.map((entry) => [entry.start, entry]));
       for (const { area, place, link } of placed) {
         const detail = details.get(area.start);
         if (detail === undefined) continue;

@@ -9,12 +9,14 @@
 import { Errno } from "../ffi/errno.ts";
 import {
   AT_EMPTY_PATH,
+  F_SETFL,
   O_ASYNC,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_TMPFILE,
@@ -29,7 +31,7 @@ import {
   STATX_BASIC_STATS,
 } from "../ffi/sys/constants.ts";
 import { nameToHandleAt, openByHandleAt } from "../ffi/sys/handles.ts";
-import { closeFd, fstat, lseek, openat, openat2, reopen, StatxBuffer } from "../ffi/sys/file.ts";
+import { closeFd, fcntlSet, fstat, lseek, openat, openat2, reopen, StatxBuffer } from "../ffi/sys/file.ts";
 import { setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
 import { check, cstr } from "../ffi/sys/libc.ts";
 import { carryFifo, carryFile } from "./carry_file.ts";
@@ -134,7 +136,7 @@ export class Opener implements Disposable {
    * A new open file description like one of the source, with its flags and its offset. It stays owned here.
    *
    * @param as whom to open it as
-   * @returns a descriptor, or a negated error number
+   * @returns a descriptor, or a negated error number: EAGAIN when somebody else has a lease that this breaks
    */
   description({ flags, position }: Description, shown: Place, as: TaskStatus): number {
     const place = this.named(shown);
@@ -142,11 +144,14 @@ export class Opener implements Disposable {
     const fd = this.#as(as, place, (path) => this.#reopen(place, path, wanted));
     if (fd < 0) return fd;
     this.#loose.push(fd);
+    if (isRegular(place) && (flags & (O_PATH | O_NONBLOCK)) === 0) fcntlSet(fd, F_SETFL, wanted);
     if ((flags & O_PATH) === 0 && position !== 0n && lseek(fd, position, SEEK_SET) < 0n) return -Errno.ESPIPE;
     return fd;
   }
 
-  #reopen(place: Place, path: number, flags: number): number {
+  #reopen(place: Place, path: number, wanted: number): number {
+    // Somebody's lease on the target is not waited for, which takes up to 45 s.
+    const flags = isRegular(place) && (wanted & O_PATH) === 0 ? wanted | O_NONBLOCK : wanted;
     const byName = (flags & (O_PATH | O_NOFOLLOW)) !== 0 && !place.deleted && place.path.length > 0;
     if (!byName) return reopen(path, (flags & ~O_NOFOLLOW) | O_NOCTTY | O_CLOEXEC);
     // By its name, so that the description shows O_NOFOLLOW if the old one does, as that of a symbolic link has to.
@@ -159,12 +164,13 @@ export class Opener implements Disposable {
    * A descriptor for mapping a file, or for an executable; the same for all who want the same. It stays owned here.
    *
    * @param flags O_RDONLY or O_RDWR
+   * @returns as `description`
    */
   file(place: Place, flags: number, as: TaskStatus): number {
     const key = `${flags}:${keyOf(place)}`;
     const known = this.#open.get(key);
     if (known !== undefined) return known;
-    const fd = this.#as(as, place, (path) => reopen(path, flags | O_CLOEXEC));
+    const fd = this.#as(as, place, (path) => reopen(path, flags | O_NONBLOCK | O_CLOEXEC));
     if (fd >= 0) this.#open.set(key, fd);
     return fd;
   }
@@ -200,6 +206,10 @@ export class Opener implements Disposable {
     this.#open.clear();
     this.#loose.length = 0;
   }
+}
+
+function isRegular({ mode }: Place): boolean {
+  return (mode & S_IFMT) === S_IFREG;
 }
 
 function keyOf(place: Place): string {

@@ -22,11 +22,14 @@ import { fifoEnd, openFifoEnds } from "./fifo.ts";
 import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inotify.ts";
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
-import type { InotifyWatch } from "./procfs/fdinfo.ts";
+import type { InotifyWatch, LockEntry } from "./procfs/fdinfo.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { TaskStatus } from "./procfs/status.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
 import type { DirectoryPair } from "./directories.ts";
+
+/** Instead of a descriptor of a file that must not be opened, because that would break a lease. */
+const LEASED = -Errno.EDEADLK;
 
 /** What is to take the place of what was found. */
 export class Replacements implements Disposable {
@@ -43,6 +46,7 @@ export class Replacements implements Disposable {
   readonly directories = new Map<Directories, { next: DirectoryPair; before: DirectoryPair }>();
   /** What is in the way. */
   readonly hindrances: Hindrance[] = [];
+  readonly #leased = new Set<string>();
   readonly #inventory: Inventory;
   readonly #sources: readonly SourceMount[];
   readonly #actors: (pid: Description["holders"][number]["table"]) => Actor;
@@ -67,19 +71,22 @@ export class Replacements implements Disposable {
   open(): void {
     for (const description of this.#inventory.descriptions) this.#takeOld(description);
     this.#fifos();
+    this.#leases();
     for (const description of this.#inventory.descriptions) {
       const { place } = description;
       if (place === undefined || this.next.has(description) || !this.old.has(description)) continue;
       if (isFifo(description)) continue;
       const holder = description.holders[0]!;
-      const fd = this.opener.description(description, place, this.#status(holder.table.pid));
+      const status = this.#status(holder.table.pid);
+      const fd = this.#unlessLeased(place, () => this.opener.description(description, place, status));
       if (fd >= 0) this.next.set(description, fd);
       else this.#hinder(holder.table.pid, "fd", fd, place, { fd: holder.fd });
     }
     for (const memory of this.#inventory.memories) {
       const status = this.#status(memory.pid);
       for (const mapping of memory.mappings) {
-        const fd = this.opener.file(mapping.place, mapping.writable ? O_RDWR : O_RDONLY, status);
+        const flags = mapping.writable ? O_RDWR : O_RDONLY;
+        const fd = this.#unlessLeased(mapping.place, () => this.opener.file(mapping.place, flags, status));
         if (fd >= 0) this.files.set(mapping, fd);
         else this.#hinder(memory.pid, "map", fd, mapping.place, { address: addressText(mapping) });
       }
@@ -107,11 +114,12 @@ export class Replacements implements Disposable {
     more: Partial<Obstacle> = {},
   ): void {
     const comm = this.#inventory.processes.get(pid)?.comm ?? "";
-    const reason = result === -Errno.ESTALE
-      ? "is another type of file on the target"
-      : `cannot be opened on the target: ${errnoName(-result)}`;
-    const path = place === undefined ? {} : { path: place.path };
-    this.hindrances.push({ obstacle: { pid, comm, kind, reason, ...path, ...more }, alone: false });
+    const named = place === undefined ? undefined : this.opener.named(place);
+    const reason = reasonOf(result, named);
+    const path = named === undefined ? {} : { path: named.path };
+    const transient = result === -Errno.EAGAIN ? { transient: true } : {};
+    const obstacle = { pid, comm, kind, reason, ...path, ...transient, ...more };
+    this.hindrances.push({ obstacle, alone: false });
   }
 
   #takeOld(description: Description): void {
@@ -124,13 +132,27 @@ export class Replacements implements Disposable {
     }
   }
 
+  /** Files with a lease that opening their counterparts would break, since these are the same files. */
+  #leases(): void {
+    for (const [description, old] of this.old) {
+      const { place, holders } = description;
+      const isLeased = holders.some(({ locks }) => locks.some(isWriteLease));
+      if (place !== undefined && isLeased && isSameFile(this.opener.reach(place), old)) {
+        this.#leased.add(inodeOf(place));
+      }
+    }
+  }
+
+  #unlessLeased(place: Place, open: () => number): number {
+    return this.#leased.has(inodeOf(place)) ? LEASED : open();
+  }
+
   /** All ends of one FIFO together: its queue is one. */
   #fifos(): void {
     const byInode = new Map<string, Description[]>();
     for (const description of this.#inventory.descriptions) {
       if (!isFifo(description) || !this.old.has(description)) continue;
-      const { source, ino } = description.place!;
-      const key = `${source.major}:${source.minor}:${ino}`;
+      const key = inodeOf(description.place!);
       byInode.set(key, [...(byInode.get(key) ?? []), description]);
     }
     for (const ends of byInode.values()) {
@@ -162,7 +184,7 @@ export class Replacements implements Disposable {
     const nextOf = (kind: "cwd" | "root", place: Place | undefined) => {
       if (place === undefined) return undefined;
       const fd = this.opener.reach(place);
-      if (fd < 0 && !place.deleted) this.#hinder(record.pid, kind, fd, place);
+      if (fd < 0) this.#hinder(record.pid, kind, fd, place);
       return fd;
     };
     const cwd = nextOf("cwd", record.cwd);
@@ -228,6 +250,25 @@ export class Replacements implements Disposable {
 
 function isFifo({ place, flags }: Description): boolean {
   return place !== undefined && (place.mode & S_IFMT) === S_IFIFO && (flags & O_PATH) === 0;
+}
+
+function isWriteLease({ kind, type }: LockEntry): boolean {
+  return kind === "LEASE" && type === "WRITE";
+}
+
+function inodeOf({ source: { major, minor }, ino }: Place): string {
+  return `${major}:${minor}:${ino}`;
+}
+
+/** Why a file could not be opened. */
+function reasonOf(result: number, place: Place | undefined): string {
+  if (result === LEASED) return "has a lease for writing, which opening the file on the target breaks";
+  if (result === -Errno.ESTALE) return "is another type of file on the target";
+  if (result === -Errno.EAGAIN) return "has a lease on the target, which is being broken";
+  if (result !== -Errno.ENOENT || !place?.deleted) {
+    return `cannot be opened on the target: ${errnoName(-result)}`;
+  }
+  return place.links > 0 ? "has lost its name, and no other is known" : "was removed";
 }
 
 /** Whether two descriptors are open on one file. Asks no file system about it. */

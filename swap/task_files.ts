@@ -18,7 +18,7 @@ import {
   STATX_TYPE,
 } from "../ffi/sys/constants.ts";
 import { DirentReader, getdents64, readlinkat } from "../ffi/sys/dir.ts";
-import { closeFd, openat, pread, read, statx, StatxBuffer } from "../ffi/sys/file.ts";
+import { closeFd, fstat, openat, pread, read, statx, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { injection } from "./arch/injection.ts";
@@ -136,6 +136,12 @@ export function reach(path: string): Reached | undefined {
   if (found < 0) return undefined;
   const { mode, ino, nlink, rdevMajor } = reached;
   return { mountId: Number(reached.mntId), mode, ino, links: nlink, deviceMajor: rdevMajor };
+}
+
+/** Whether a descriptor is open on a file of a device. */
+export function isOnDevice(fd: number, device: { readonly major: number; readonly minor: number }): boolean {
+  if (fstat(fd, STATX_INO, reached, AT_STATX_DONT_SYNC) < 0) return false;
+  return reached.devMajor === device.major && reached.devMinor === device.minor;
 }
 
 /** The mode bits of a link of /proc itself: which access an open file of `fd` or `map_files` has. 0 when it is gone. */
