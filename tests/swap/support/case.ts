@@ -31,6 +31,8 @@ export interface ResourceCase {
   readonly stopped?: boolean;
   /** How many references to the mount its processes have at least; 1 by default. */
   readonly references?: number;
+  /** How the second side comes to hold what the first one does, where that may not be copied; both paths are given. */
+  readonly mirror?: (from: string, to: string) => void;
   /** What it needs besides root and a C compiler. */
   readonly needs?: Requirements;
 }
@@ -100,7 +102,8 @@ async function moves(sandbox: Sandbox, pair: MountPair, one: ResourceCase): Prom
   const victim = await startVictim(sandbox, pair, one);
   for (const [from, to] of [[a, b], [b, a]] as const) {
     if (one.stopped) await victim.stop();
-    await pair.mirror(from, to);
+    if (one.mirror === undefined) await pair.mirror(from, to);
+    else one.mirror(from.path, to.path);
     const before = snapshot(victim.pids, pair);
     const there = [...before.references.values()].filter((id) => id === from.id).length;
     assert(there >= (one.references ?? 1), `${there} references to the mount`);
