@@ -7,6 +7,7 @@
 import { NR } from "../ffi/sys/arch.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
+import { __WALL, wait4 } from "../ffi/sys/ptrace.ts";
 import { fcntlGet, openat } from "../ffi/sys/file.ts";
 import { check, cstr } from "../ffi/sys/libc.ts";
 import { Actor } from "./actor.ts";
@@ -40,9 +41,11 @@ export function rehearse(): void {
   } catch {
     // See above.
   } finally {
+    child.status.catch(() => {}); // who is reaped here is nobody's to be waited for
     child.kill("SIGKILL");
     void child.stdin.close().catch(() => {});
-    void child.status;
+    // At once: this thread may end, or go on without ever looking at events.
+    wait4(child.pid, __WALL);
   }
 }
 
