@@ -146,6 +146,39 @@ export function parseSmaps(bytes: Uint8Array): SmapsEntry[] {
   return entries;
 }
 
+/**
+ * Reads the entries of some mappings only, where most of the time would go to the others.
+ *
+ * @param areas by rising address
+ * @returns those of them that are there
+ * @throws {SyntaxError} as `parseSmaps`, for what is read
+ */
+export function parseSmapsOf(
+  bytes: Uint8Array,
+  areas: readonly { readonly start: number; readonly end: number }[],
+): SmapsEntry[] {
+  const text = oneByteText.decode(bytes);
+  const entries: SmapsEntry[] = [];
+  for (let from = 0, i = 0; i < areas.length; i++) {
+    const header = `${paddedAddress(areas[i]!.start)}-${paddedAddress(areas[i]!.end)} `;
+    // No line but a header begins like one: names have no newlines here.
+    const at = text.startsWith(header, from) ? from : text.indexOf(`\n${header}`, from) + 1;
+    if (!text.startsWith(header, at)) continue;
+    const flags = text.indexOf("\nVmFlags:", at);
+    const end = flags < 0 ? -1 : text.indexOf("\n", flags + 1);
+    from = end < 0 ? text.length : end + 1;
+    entries.push(...parseSmaps(bytes.subarray(at, from)));
+  }
+  return entries;
+}
+
+/** So that an index of the text is one of the bytes. */
+const oneByteText = new TextDecoder("latin1");
+
+function paddedAddress(address: number): string {
+  return address.toString(16).padStart(8, "0");
+}
+
 /** A line of maps up to the inode, where the cursor stays. */
 function parseVma(cursor: Cursor): Vma {
   const start = cursor.number(16);

@@ -4,7 +4,14 @@ import { unlinkat } from "../../ffi/sys/dir.ts";
 import { Fd } from "../../ffi/sys/fd.ts";
 import { ftruncate, openat } from "../../ffi/sys/file.ts";
 import { check, cstr, symbol } from "../../ffi/sys/libc.ts";
-import { mapFilesName, parseMaps, parseSmaps, vdsoStart, type Vma } from "../../swap/procfs/maps.ts";
+import {
+  mapFilesName,
+  parseMaps,
+  parseSmaps,
+  parseSmapsOf,
+  vdsoStart,
+  type Vma,
+} from "../../swap/procfs/maps.ts";
 import { temporaryDirectory } from "../ffi/support/temporary.ts";
 import { assertRobust, bytes, hostileNames, memfd, procFile } from "./support/procfs.ts";
 
@@ -256,6 +263,20 @@ Size:                  4 kB
 Locked:                0 kB
 VmFlags: 
 `;
+
+Deno.test("smaps: only the entries that are asked for, and only where they are all of a line", () => {
+  const all = parseSmaps(bytes(SMAPS));
+  assertEquals(parseSmapsOf(bytes(SMAPS), all), all);
+  assertEquals(parseSmapsOf(bytes(SMAPS), [all[1]!]), [all[1]!]);
+  assertEquals(parseSmapsOf(bytes(SMAPS), [{ start: 0x1000, end: 0x2000 }, all[1]!]), [all[1]!]);
+  assertEquals(parseSmapsOf(bytes(SMAPS), [{ start: all[1]!.start, end: all[1]!.end + 4096 }]), []);
+  const named = SMAPS.replace("\n", " 00800000-00801000 rw-p\n");
+  assertEquals(parseSmapsOf(bytes(named), [all[1]!]), [all[1]!]);
+  assertThrows(() => parseSmapsOf(bytes(SMAPS.replace(/VmFlags: rd.*\n/, "")), [all[0]!]), SyntaxError);
+  const own = procFile("/proc/self/smaps");
+  const areas = parseSmaps(own);
+  assertEquals(parseSmapsOf(own, areas), areas);
+});
 
 Deno.test("smaps: what a mapping's lines tell", () => {
   assertEquals(parseSmaps(bytes(SMAPS)), [
