@@ -15,6 +15,12 @@ import {
   CLONE_FS,
   CLONE_NEWNS,
   MNT_DETACH,
+  MNT_EXPIRE,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_BENEATH,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
@@ -30,26 +36,43 @@ import {
 import { Fd } from "../ffi/sys/fd.ts";
 import { fstat, openat, StatxBuffer } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
-import { moveMount, openTree, umount2 } from "../ffi/sys/mount.ts";
+import { mountSetattr, moveMount, openTree, umount2 } from "../ffi/sys/mount.ts";
 import { type MountinfoEntry, parseMountinfo, readMountinfo } from "../ffi/sys/mountinfo.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { setns, unshare } from "../ffi/sys/namespace.ts";
 import type { Obstacle, SourceMount } from "../swap/types.ts";
+import { followers, type Located } from "./mount_propagation.ts";
 import { type Swap, swapBeneath } from "./mount_swap.ts";
 
 /** A mount of a stub besides the one that was made for it, and what takes its place. */
 export interface OtherMount extends Disposable {
-  /**
-   * Whether it is a copy that the kernel made when the stub was mounted, because the mounts they are on are peers, or this one's follows the
-   * other's: then the kernel makes a copy of the real mount as well, in its place, when that is attached.
-   */
-  readonly propagated: boolean;
   /** For a swap before it is replaced. */
   readonly source: SourceMount;
-  /** Puts the real one in its place. @throws {ControlError}, {SysError} when it cannot be; it is as it was then */
+  /**
+   * Puts the real one in its place; in front of it, when it is locked there.
+   *
+   * @throws {ControlError}, {SysError} when it cannot be; it is as it was then
+   */
   replace(): void;
-  /** For a swap after the kernel has replaced it: it is mounted nowhere any more. @throws {SysError} when nothing is there */
+}
+
+/**
+ * A mount of a stub that the kernel replaces with another one: it made it as a copy of that, and makes a copy of the real mount as well, in
+ * its place, when that is attached.
+ */
+export interface FollowingMount extends Disposable {
+  /** Where it is. */
+  readonly mountpoint: Uint8Array;
+  /** For a swap after it was replaced: it is mounted nowhere any more. @throws {SysError} EBUSY when it is where it was */
   sourceWhenDetached(): SourceMount;
+}
+
+/** The mounts of a stub besides the one that was made for it. */
+export interface OtherMounts {
+  /** To be replaced one by one. */
+  readonly separate: OtherMount[];
+  /** Replaced by the kernel with the stub's own, or with one of `separate`. */
+  readonly following: FollowingMount[];
 }
 
 /** A namespace, and a task to name it by. */
@@ -58,109 +81,194 @@ interface Namespace {
   readonly fd: Fd;
 }
 
+/** A mount of the stub in a namespace; none is this thread's own. */
+interface Found extends Located {
+  readonly namespace?: Namespace;
+}
+
 /**
  * The other mounts of a stub.
  *
  * @param own the id of the mount that was made for it
+ * @param scope what is returned is disposed of with it
  * @param obstacles gets those that cannot be replaced
  */
-export function otherMounts(swap: Swap, own: number, obstacles: Obstacle[]): OtherMount[] {
-  const found: OtherMount[] = [];
+export function otherMounts(
+  swap: Swap,
+  own: number,
+  scope: DisposableStack,
+  obstacles: Obstacle[],
+): OtherMounts {
   const here = readMountinfo();
-  const group = peerGroup(here, here.find(({ id }) => id === own));
-  const add = (mounts: MountinfoEntry[], entry: MountinfoEntry, namespace: Fd | undefined, where: string) => {
+  const all = [here];
+  const isStub = ({ major, minor }: MountinfoEntry) => major === swap.stub.major && minor === swap.stub.minor;
+  const found: Found[] = here.filter(isStub).map((entry) => ({ entry, mounts: here }));
+  using namespaces = new DisposableStack();
+  for (const namespace of otherNamespaces()) {
+    namespaces.use(namespace.fd);
+    const mounts = inNamespace(namespace.fd.raw, mountsOfThread);
+    all.push(mounts);
+    found.push(...mounts.filter(isStub).map((entry) => ({ entry, mounts, namespace })));
+  }
+  // The kernel replaces what follows the stub's own mount, never that.
+  found.sort((one, other) => Number(other.entry.id === own) - Number(one.entry.id === own));
+  const follow = followers(found, all);
+  const ownOptions = found.find(({ entry }) => entry.id === own)?.entry.options ?? [];
+  const others: OtherMounts = { separate: [], following: [] };
+  for (const one of found) {
+    const { entry, namespace } = one;
+    if (entry.id === own) continue;
+    if (follow.has(one)) {
+      others.following.push(scope.use(new Following(entry, swap.stub, namespace?.fd.dup())));
+      continue;
+    }
+    const obstacle = (why: string) => {
+      const where = namespace === undefined ? "" : ` in the mount namespace of process ${namespace.pid}`;
+      const reason = `cannot be replaced at ${pathText(entry.mountpoint)}${where}: ${why}`;
+      obstacles.push({ pid: 0, comm: "", kind: "process", path: entry.mountpoint, reason });
+    };
     try {
-      const propagated = group !== undefined && follows(mounts, entry, group);
-      found.push(new Other(swap, entry, namespace?.dup(), propagated));
+      const other = scope.use(new Separate(swap, entry, namespace?.fd.dup(), ownOptions));
+      others.separate.push(other);
+      if (other.isLocked()) obstacle("its user namespace may not take it off");
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      const reason = `cannot be replaced at ${pathText(entry.mountpoint)}${where}: ${error.message}`;
-      obstacles.push({ pid: 0, comm: "", kind: "process", path: entry.mountpoint, reason });
-    }
-  };
-  const isStub = ({ id, major, minor }: MountinfoEntry) =>
-    id !== own && major === swap.stub.major && minor === swap.stub.minor;
-  for (const entry of here.filter(isStub)) add(here, entry, undefined, "");
-  for (const { pid, fd } of otherNamespaces()) {
-    using namespace = fd;
-    const mounts = within(namespace.raw, mountsOfThread);
-    for (const entry of mounts.filter(isStub)) {
-      add(mounts, entry, namespace, ` in the mount namespace of process ${pid}`);
+      obstacle(error.message);
     }
   }
-  return found;
+  return others;
 }
 
-/** The peer group of the mount that a mount is on, if that is shared. */
-function peerGroup(mounts: readonly MountinfoEntry[], entry: MountinfoEntry | undefined): string | undefined {
-  const parent = mounts.find(({ id }) => id === entry?.parent);
-  return parent?.tags.find((tag) => tag.startsWith("shared:"))?.slice(7);
-}
-
-/** Whether what is mounted in a peer group is mounted on the mount that this one is on, too. */
-function follows(mounts: readonly MountinfoEntry[], entry: MountinfoEntry, group: string): boolean {
-  const parent = mounts.find(({ id }) => id === entry.parent);
-  return parent?.tags.some((tag) => tag === `shared:${group}` || tag === `master:${group}`) ?? false;
-}
-
-class Other implements OtherMount {
-  readonly propagated: boolean;
+class Separate implements OtherMount {
   readonly source: SourceMount;
-  #after: Fd | undefined;
   readonly #swap: Swap;
   readonly #copy: Fd;
   readonly #namespace: Fd | undefined;
+  #locked = false;
 
   /** @throws {SysError} when the real file system has nothing at the place that is mounted there */
   constructor(
     swap: Swap,
-    { id, major, minor, root, mountpoint }: MountinfoEntry,
+    { id, major, minor, root, mountpoint, options }: MountinfoEntry,
     namespace: Fd | undefined,
-    propagated: boolean,
+    ownOptions: readonly string[],
   ) {
-    this.propagated = propagated;
-    this.#namespace = namespace;
+    using owned = new DisposableStack();
+    if (namespace !== undefined) owned.use(namespace);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (root.length <= 1 ? AT_EMPTY_PATH : 0);
     const copy = openTree(swap.mountFd, cstr(root.subarray(1)), flags);
-    if (copy < 0) namespace?.close();
-    this.#copy = Fd.own(check(copy, "open_tree", root));
+    this.#copy = owned.use(Fd.own(check(copy, "open_tree", root)));
+    const set = restrictions(options, ownOptions);
+    if (set !== 0) {
+      check(mountSetattr(this.#copy.raw, cstr(""), AT_EMPTY_PATH, { set }), "mount_setattr", mountpoint);
+    }
+    this.#namespace = namespace;
     this.#swap = { ...swap, mountFd: this.#copy.raw, mountpoint };
     this.source = { id, major, minor, mountpoint, targetFd: this.#copy.raw };
+    owned.move();
+  }
+
+  /**
+   * Whether the kernel keeps it in its place: where the mounts of another user namespace were copied to, they cover what is below them.
+   *
+   * @throws {SysError} when it is not seen at its place
+   */
+  isLocked(): boolean {
+    if (this.#namespace === undefined) return false;
+    return this.#locked = inNamespace(this.#namespace.raw, () => {
+      using _top = this.#open();
+      // It is in use, by `_top`, so that nothing is unmounted: what is locked is refused before it is found to be busy.
+      const expired = umount2(cstr(this.source.mountpoint), MNT_EXPIRE | UMOUNT_NOFOLLOW);
+      return expired === -Errno.EINVAL;
+    });
   }
 
   replace(): void {
     if (this.#namespace === undefined) swapBeneath(this.#swap);
-    else within(this.#namespace.raw, () => this.#replaceThere());
+    else inNamespace(this.#namespace.raw, () => this.#replaceThere());
   }
 
   /** The same in a namespace whose /proc, if it has one, does not know this process. */
   #replaceThere(): void {
+    const { mountpoint } = this.source;
+    using top = this.#open();
+    const inFront = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    const flags = this.#locked ? inFront : inFront | MOVE_MOUNT_BENEATH;
+    check(moveMount(this.#copy.raw, cstr(""), top.raw, cstr(""), flags), "move_mount", mountpoint);
+    if (this.#locked) return;
+    check(umount2(cstr(mountpoint), MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", mountpoint);
+  }
+
+  /** The root of this mount, in the namespace that it is in. @throws {SysError} EBUSY when another mount is there */
+  #open(): Fd {
     const { mountpoint, id } = this.source;
-    const path = cstr(mountpoint);
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    using top = Fd.own(check(openat(AT_FDCWD, path, flags), "openat", mountpoint));
+    const top = Fd.own(check(openat(AT_FDCWD, cstr(mountpoint), flags), "openat", mountpoint));
     const stat = new StatxBuffer();
-    check(fstat(top.raw, STATX_MNT_ID, stat, AT_STATX_DONT_SYNC), "statx", mountpoint);
-    if (stat.mntId !== BigInt(id)) throw new SysError("statx", Errno.EBUSY, { path: pathText(mountpoint) });
-    const beneath = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_BENEATH;
-    check(moveMount(this.#copy.raw, cstr(""), top.raw, cstr(""), beneath), "move_mount", mountpoint);
-    check(umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", mountpoint);
+    const looked = fstat(top.raw, STATX_MNT_ID, stat, AT_STATX_DONT_SYNC);
+    if (looked >= 0 && stat.mntId === BigInt(id)) return top;
+    top.close();
+    throw new SysError("statx", looked < 0 ? -looked : Errno.EBUSY, { path: pathText(mountpoint) });
+  }
+
+  [Symbol.dispose](): void {
+    this.#copy[Symbol.dispose]();
+    this.#namespace?.[Symbol.dispose]();
+  }
+}
+
+class Following implements FollowingMount {
+  readonly #entry: MountinfoEntry;
+  readonly #stub: Swap["stub"];
+  readonly #namespace: Fd | undefined;
+  #after: Fd | undefined;
+
+  constructor(entry: MountinfoEntry, stub: Swap["stub"], namespace: Fd | undefined) {
+    this.#entry = entry;
+    this.#stub = stub;
+    this.#namespace = namespace;
+  }
+
+  get mountpoint(): Uint8Array {
+    return this.#entry.mountpoint;
   }
 
   sourceWhenDetached(): SourceMount {
-    const { mountpoint } = this.source;
-    const open = () => openat(AT_FDCWD, cstr(mountpoint), O_PATH | O_CLOEXEC);
-    const opened = this.#namespace === undefined ? open() : within(this.#namespace.raw, open);
-    this.#after = Fd.own(check(opened, "open", mountpoint));
+    const { id, major, minor, mountpoint } = this.#entry;
+    const look = () => {
+      const after = Fd.own(check(openat(AT_FDCWD, cstr(mountpoint), O_PATH | O_CLOEXEC), "open", mountpoint));
+      const stat = new StatxBuffer();
+      const looked = fstat(after.raw, STATX_MNT_ID, stat, AT_STATX_DONT_SYNC);
+      const isStub = stat.devMajor === this.#stub.major && stat.devMinor === this.#stub.minor;
+      if (looked >= 0 && !isStub) return after;
+      after.close();
+      throw new SysError("statx", looked < 0 ? -looked : Errno.EBUSY, { path: pathText(mountpoint) });
+    };
+    this.#after = this.#namespace === undefined ? look() : inNamespace(this.#namespace.raw, look);
     // Paths on a mount that is mounted nowhere begin at its root.
-    return { ...this.source, mountpoint: new Uint8Array([0x2f]), targetFd: this.#after.raw };
+    return { id, major, minor, mountpoint: new Uint8Array([0x2f]), targetFd: this.#after.raw };
   }
 
   [Symbol.dispose](): void {
     this.#after?.[Symbol.dispose]();
-    this.#copy[Symbol.dispose]();
     this.#namespace?.[Symbol.dispose]();
   }
+}
+
+/** What a mount may be forbidden, as mountinfo and mount_setattr(2) have it. */
+const forbidding: Readonly<Record<string, number>> = {
+  ro: MOUNT_ATTR_RDONLY,
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+  nosymfollow: MOUNT_ATTR_NOSYMFOLLOW,
+};
+
+/** What is forbidden on a mount of the stub and is not on the stub's own: it is so on the real one that takes its place. */
+function restrictions(options: readonly string[], own: readonly string[]): number {
+  let set = 0;
+  for (const option of options) if (!own.includes(option)) set |= forbidding[option] ?? 0;
+  return set;
 }
 
 /** Every mount namespace that a process is in, but this thread's own. */
@@ -199,7 +307,7 @@ function mountsOfThread(): MountinfoEntry[] {
 }
 
 /** Does something in another mount namespace. @throws {SysError} EPERM without CAP_SYS_ADMIN there */
-function within<T>(namespace: number, act: () => T): T {
+function inNamespace<T>(namespace: number, act: () => T): T {
   if (!hasOwnContext) check(unshare(CLONE_FS), "unshare");
   hasOwnContext = true;
   proc ??= Fd.own(check(openat(AT_FDCWD, cstr("/proc"), O_PATH | O_CLOEXEC), "open", "/proc"));

@@ -15,8 +15,8 @@ import { runSwap, SwapRefused } from "../swap/run.ts";
 import type { Step } from "../swap/transaction.ts";
 import { type SwapMethod, swapMounts } from "./mount_swap.ts";
 import type { MountsOrder, StubOrder, SwapDetail, SwapOutcome, SwapStep } from "./swap_messages.ts";
-import { type OtherMount, otherMounts } from "./stub_mounts.ts";
-import type { Obstacle, SwapResult } from "../swap/types.ts";
+import { type FollowingMount, otherMounts } from "./stub_mounts.ts";
+import type { Obstacle, SourceMount, SwapResult } from "../swap/types.ts";
 import { mountAt, sourceOf } from "./swap_sources.ts";
 
 /**
@@ -76,10 +76,9 @@ export function runStubOrder(
   const { mountpoint, stub: { major, minor }, mountFd } = swap;
   const left: Obstacle[] = [];
   using others = new DisposableStack();
-  const mounts = otherMounts(swap, mountId, left).map((mount) => others.use(mount));
+  const { separate, following } = otherMounts(swap, mountId, others, left);
   if (left.length > 0 && !leave) return { ok: false, obstacles: left, message: left[0]!.reason };
   const own = { id: mountId, major, minor, mountpoint, targetFd: mountFd };
-  const separate = mounts.filter(({ propagated }) => !propagated);
   const sources = [own, ...separate.map(({ source }) => source)];
   let method: SwapMethod | undefined;
   /** The stub's own mount first: nothing has been switched when that fails. What is left of others is told. */
@@ -101,7 +100,7 @@ export function runStubOrder(
       unnamed: (place) => unnamedNode(place, openNode),
       switchMounts,
     });
-    const whole = moveFromCopies(order, mounts.filter(({ propagated }) => propagated), result, left);
+    const whole = moveFromFollowing(order, following, result, left);
     return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   } catch (error) {
     if (!(error instanceof SwapRefused)) throw asFailure(error);
@@ -115,18 +114,29 @@ export function runStubOrder(
 }
 
 /**
- * Moves the users of copies that the kernel has replaced together with the stub's own mount. They could not be moved before, since what took
- * the copies' place was made by that.
+ * Moves the users of mounts that the kernel has replaced. They could not be moved before, since what took the mounts' place was made by
+ * that.
  */
-function moveFromCopies(
+function moveFromFollowing(
   { selection, deadlineMs }: StubOrder,
-  copies: readonly OtherMount[],
+  following: readonly FollowingMount[],
   before: SwapResult,
   left: Obstacle[],
 ): SwapResult {
-  if (copies.length === 0) return before;
+  const tell = (error: unknown, mountpoint?: Uint8Array) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    left.push({ pid: 0, comm: "", kind: "process", ...(mountpoint && { path: mountpoint }), reason });
+  };
+  const sources: SourceMount[] = [];
+  for (const mount of following) {
+    try {
+      sources.push(mount.sourceWhenDetached());
+    } catch (error) {
+      tell(error, mount.mountpoint);
+    }
+  }
+  if (sources.length === 0) return before;
   try {
-    const sources = copies.map((copy) => copy.sourceWhenDetached());
     const more = runSwap({ sources, selection, leave: true, dryRun: false, deadlineMs });
     return {
       processes: [...before.processes, ...more.processes],
@@ -137,7 +147,7 @@ function moveFromCopies(
     };
   } catch (error) {
     if (error instanceof SwapRefused) left.push(...error.obstacles);
-    else left.push({ pid: 0, comm: "", kind: "process", reason: (error as Error).message });
+    else tell(error);
     return before;
   }
 }
