@@ -118,6 +118,34 @@ export function openFifoEnds(fifo: number, ends: readonly FifoEnd[], old: number
   return result;
 }
 
+/**
+ * Opens ends of a FIFO that are open already once more, as on another mount of its file system: the queue is the same one.
+ *
+ * The ends that are open must stay so meanwhile. They are left as they were, with one exception: where only readers are, of which some are
+ * hung up and some are not, these are hung up, too.
+ *
+ * @param fifo a descriptor of the FIFO, O_PATH or not.
+ * @param ends what is wanted: what the open ends are.
+ * @returns the descriptors, close-on-exec, in the order of `ends`.
+ * @throws {SysError} EACCES and the like from the opening. Nothing is left open then.
+ */
+export function openMoreEnds(fifo: number, ends: readonly FifoEnd[]): Fd[] {
+  using stack = new DisposableStack();
+  const isReader = ({ flags }: FifoEnd) => (flags & O_ACCMODE) !== O_WRONLY;
+  const written = ends.some(({ flags }) => (flags & O_ACCMODE) !== O_RDONLY);
+  // Without a reader, an end for writing cannot be opened without waiting.
+  const keeper = ends.some(isReader) ? undefined : stack.use(openEnd(fifo, O_RDONLY | O_NONBLOCK));
+  const open = (end: FifoEnd) => stack.use(openEnd(fifo, end.flags));
+  const isQuiet = (end: FifoEnd) => !written && !end.hungUp;
+  const loud = ends.map((end) => isQuiet(end) ? undefined : open(end));
+  // To hang them up, a writer has to come and go.
+  if (!written && ends.some(({ hungUp }) => hungUp)) openEnd(fifo, O_RDWR | O_NONBLOCK).close();
+  const result = ends.map((end, index) => loud[index] ?? open(end));
+  keeper?.close();
+  stack.move();
+  return result;
+}
+
 /** A descriptor with these flags, by an open(2) that does not wait. O_PATH descriptors have no status flags and no part in the queue. */
 function openEnd(fifo: number, flags: number): Fd {
   if ((flags & O_PATH) !== 0) return Fd.own(check(reopen(fifo, O_PATH | O_CLOEXEC), "open", "/proc/self/fd"));

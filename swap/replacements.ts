@@ -18,7 +18,7 @@ import {
 import { closeFd, fstat, openat, reopen, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
-import { fifoEnd, openFifoEnds } from "./fifo.ts";
+import { fifoEnd, openFifoEnds, openMoreEnds } from "./fifo.ts";
 import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inotify.ts";
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
@@ -166,9 +166,9 @@ export class Replacements implements Disposable {
       }
       try {
         const olds = ends.map((end) => this.old.get(end)!);
-        // Between two mounts of one file system it is one FIFO, with one queue.
-        const queue = isSameFile(path, olds[0]!) ? undefined : olds[0];
-        const made = openFifoEnds(path, olds.map(fifoEnd), queue);
+        const wanted = olds.map(fifoEnd);
+        const isOne = isSameFile(path, olds[0]!);
+        const made = isOne ? openMoreEnds(path, wanted) : openFifoEnds(path, wanted, olds[0]);
         made.forEach((fd, i) => this.next.set(ends[i]!, this.opener.keep(fd.release())));
       } catch (error) {
         if (!(error instanceof SysError)) throw error;

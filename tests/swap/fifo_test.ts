@@ -5,6 +5,7 @@ import {
   F_GETFL,
   F_GETPIPE_SZ,
   F_SETPIPE_SZ,
+  O_ACCMODE,
   O_APPEND,
   O_CLOEXEC,
   O_DIRECT,
@@ -24,7 +25,7 @@ import { dup, fcntlGet, fcntlSet, openat, pipe2, read, write } from "../../ffi/s
 import { check, cstr } from "../../ffi/sys/libc.ts";
 import { bytesQueued } from "../../ffi/sys/pipe.ts";
 import { PollSet } from "../../ffi/sys/poll.ts";
-import { copyFifoData, fifoEnd, openFifoEnds } from "../../swap/fifo.ts";
+import { copyFifoData, fifoEnd, openFifoEnds, openMoreEnds } from "../../swap/fifo.ts";
 import { temporaryDirectory } from "../ffi/support/temporary.ts";
 
 /** FIFOs by number, each made when it is first opened. */
@@ -280,3 +281,39 @@ Deno.test("fifo: an anonymous pipe can be a source as well", () => {
   write(writer.raw, pattern(77, 1));
   assertEquals(copyFifoData(reader.raw, next.raw), 77);
 });
+
+/** Flags of ends, opened in this order; what comes behind a minus is closed again. */
+const oneFifo: Readonly<Record<string, readonly (number | `-${number}`)[]>> = {
+  "a reader whom nobody has written to": [O_RDONLY],
+  "a reader whose writer has gone": [O_RDONLY, `-${O_WRONLY}`],
+  "a writer whose reader has gone": [`-${O_RDONLY}`, O_WRONLY],
+  "both": [O_RDONLY, O_WRONLY],
+  "one that is both": [O_RDWR],
+};
+
+function accessOf({ raw }: Fd): number {
+  return check(fcntlGet(raw, F_GETFL), "fcntl") & O_ACCMODE;
+}
+
+for (const [name, opened] of Object.entries(oneFifo)) {
+  Deno.test(`fifo: ends that are opened once more see what the others see, who see no difference: ${name}`, () => {
+    using fifos = new Fifos();
+    using stack = new DisposableStack();
+    const path = stack.use(fifos.open(1, O_PATH));
+    const all = opened.map((flags) => stack.use(fifos.open(1, Math.abs(Number(flags)) | O_NONBLOCK)));
+    const olds = all.filter((fd, i) => {
+      if (typeof opened[i] === "string") fd.close();
+      return typeof opened[i] === "number";
+    });
+    const reader = olds.findIndex((fd) => accessOf(fd) !== O_WRONLY);
+    const writer = reader < 0 ? undefined : olds.find((fd) => accessOf(fd) !== O_RDONLY);
+    const data = pattern(100, 1);
+    if (writer !== undefined) assertEquals(write(writer.raw, data), data.length);
+    const before = olds.map(({ raw }) => fifoEnd(raw));
+    const made = openMoreEnds(path.raw, before).map((fd) => stack.use(fd));
+    assertEquals(olds.map(({ raw }) => fifoEnd(raw)), before, "the old ones");
+    for (const old of olds) old.close();
+    assertEquals(made.map(({ raw }) => fifoEnd(raw)), before, "the new ones");
+    if (writer !== undefined) assertEquals(concat(drain(made[reader]!.raw)), data);
+  });
+}
