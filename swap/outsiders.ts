@@ -1,12 +1,14 @@
 /**
- * Processes that are not moved but share an open file description with one that is: each of them would go on with a file of its own.
+ * Processes that are not moved but share an open file description, or a file that is made anew, with one that is: each of them would go on
+ * with a file of its own.
  *
  * @module
  */
 import { KCMP_FILE } from "../ffi/sys/constants.ts";
 import { kcmp } from "../ffi/sys/pidfd.ts";
-import type { Description, Hindrance, Inventory } from "./inventory.ts";
-import { allProcesses, numbersIn, reach } from "./task_files.ts";
+import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
+import { inseparable } from "./plan.ts";
+import { allProcesses, isOnDevice, numbersIn, reach } from "./task_files.ts";
 
 /**
  * Descriptions that somebody shares who is not among the stopped.
@@ -29,14 +31,19 @@ export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: numbe
     for (const fd of numbersIn(`/proc/${pid}/fd`) ?? []) {
       const found = reach(`/proc/${pid}/fd/${fd}`);
       const alike = found === undefined ? undefined : byFile.get(`${found.mountId}:${found.ino}`);
-      const same = alike?.find(({ holders }) => {
+      const same = alike?.find(({ holders, place }) => {
         const { table, fd: other } = holders[0]!;
-        return kcmp(pid, table.task.tid, KCMP_FILE, fd, other) === 0;
+        return isTorn(place!) || kcmp(pid, table.task.tid, KCMP_FILE, fd, other) === 0;
       });
       if (same !== undefined) hindrances.push(hindrance(inventory, same, pid));
     }
   }
   return hindrances;
+}
+
+/** Whether the old and the new file would be two, with nothing in common. */
+function isTorn(place: Place): boolean {
+  return inseparable(place) !== undefined && !isOnDevice(place.source.targetFd, place.source);
 }
 
 function hindrance(inventory: Inventory, { holders, place }: Description, outsider: number): Hindrance {

@@ -3,25 +3,46 @@
  *
  * @module
  */
-import type { Description, Hindrance, Inventory } from "./inventory.ts";
+import { S_IFIFO, S_IFMT } from "../ffi/sys/constants.ts";
+import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import type { MovedProcess, Obstacle, ResourceKind } from "./types.ts";
 
 /**
- * The processes that cannot be moved: those that something is in the way of, and those that share an open file description with one of them,
- * since both have to see one and the same file.
+ * Names a file that is made anew on another file system: a FIFO, whose queue is in memory, and a file without a name. All who have it open
+ * must be moved together, or none of them. Undefined for others, which are found there by everybody.
+ */
+export function inseparable(
+  { mode, deleted, links, source: { major, minor }, ino }: Place,
+): string | undefined {
+  const isMadeAnew = (mode & S_IFMT) === S_IFIFO || (deleted && links === 0);
+  return isMadeAnew ? `${major}:${minor}:${ino}` : undefined;
+}
+
+/**
+ * The processes that cannot be moved: those that something is in the way of, and those that share an open file description with one of
+ * them, or a file that is {@linkcode inseparable}, since both have to see one and the same file.
  */
 export function blockedProcesses(inventory: Inventory, hindrances: readonly Hindrance[]): Set<number> {
   const blocked = new Set(hindrances.filter(({ alone }) => !alone).map(({ obstacle }) => obstacle.pid));
-  for (let grown = blocked.size > 0; grown;) {
-    grown = false;
-    for (const { holders } of inventory.descriptions) {
-      if (!holders.some(({ table }) => blocked.has(table.pid))) continue;
-      for (const { table: { pid } } of holders) {
-        if (blocked.has(pid)) continue;
-        blocked.add(pid);
-        grown = true;
-      }
+  const groups = new Map<Description | string, Set<number>>();
+  const join = (key: Description | string, pids: readonly number[]) =>
+    groups.set(key, new Set([...groups.get(key) ?? [], ...pids]));
+  for (const description of inventory.descriptions) {
+    const key = description.place === undefined ? undefined : inseparable(description.place);
+    join(key ?? description, description.holders.map(({ table }) => table.pid));
+  }
+  for (const { pid, mappings } of inventory.memories) {
+    for (const { place } of mappings) {
+      const key = inseparable(place);
+      if (key !== undefined) join(key, [pid]);
     }
+  }
+  for (let grown = blocked.size > 0; grown;) {
+    const before = blocked.size;
+    for (const pids of groups.values()) {
+      if ([...pids].some((pid) => blocked.has(pid))) pids.forEach((pid) => blocked.add(pid));
+    }
+    grown = blocked.size > before;
   }
   return blocked;
 }

@@ -1,6 +1,6 @@
 // Which processes are moved, what is told of them, and what is left.
 
-import { assert, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import type { Sandbox } from "../e2e/support/sandbox.ts";
 import { swapTest } from "./support/case.ts";
 import { Cgroup, cgroupMount, type Hierarchy } from "./support/cgroup.ts";
@@ -92,6 +92,24 @@ for (const hierarchy of ["v2", "v1"] satisfies Hierarchy[]) {
   );
 }
 
+await swapTest(
+  "a FIFO between a process that is moved and one that is not is in the way",
+  "twins",
+  async (sandbox, pair) => {
+    const [a, b] = pair.sides;
+    const victim = await start(sandbox, pair, "fifos", "ends");
+    await pair.mirror(a, b);
+    const before = snapshot(victim.pids, pair);
+    const processes = { kind: "pids", pids: [victim.pids[0]!], tree: false } as const;
+    const [report] = await runSwap({ source: a.path, target: b.path, processes });
+    assert(report !== undefined && !report.ok, "it was moved");
+    assertMatch(report.message, /is shared with process/);
+    assertStayed(before, snapshot(victim.pids, pair));
+    await victim.check("after the refusal");
+    await victim.end();
+  },
+);
+
 await swapTest("a dry run tells what would be moved and changes nothing", "same", async (sandbox, pair) => {
   const [a, b] = pair.sides;
   const victims = [
@@ -145,7 +163,7 @@ await swapTest(
     assert(report !== undefined && report.ok, JSON.stringify(report));
     assertEquals(report.result.left.map(({ pid, kind }) => ({ pid, kind })), [{
       pid: stays.pids[0]!,
-      kind: "fd",
+      kind: "socket",
     }]);
     assertEquals(report.result.processes.map(({ pid }) => pid), [moves.pids[0]!]);
     assertStayed(before[0]!, snapshot(stays.pids, pair));
