@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Errno, SysError } from "../ffi/errno.ts";
+import { Errno, errnoName, SysError } from "../ffi/errno.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -106,7 +106,8 @@ export function otherMounts(
   using namespaces = new DisposableStack();
   for (const namespace of otherNamespaces()) {
     namespaces.use(namespace.fd);
-    const mounts = inNamespace(namespace.fd.raw, mountsOfThread);
+    const mounts = mountsIn(namespace);
+    if (mounts === undefined) continue;
     all.push(mounts);
     found.push(...mounts.filter(isStub).map((entry) => ({ entry, mounts, namespace })));
   }
@@ -306,7 +307,29 @@ function mountsOfThread(): MountinfoEntry[] {
   return parseMountinfo(bytes);
 }
 
-/** Does something in another mount namespace. @throws {SysError} EPERM without CAP_SYS_ADMIN there */
+/**
+ * The mounts of another namespace. Of one that cannot be entered, as the process sees them that it was found by; the attempt to replace
+ * them tells why it cannot be done.
+ */
+function mountsIn({ pid, fd }: Namespace): MountinfoEntry[] | undefined {
+  try {
+    return inNamespace(fd.raw, mountsOfThread);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+  }
+  try {
+    return readMountinfo(pid);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return undefined; // It has ended.
+  }
+}
+
+/**
+ * Does something in another mount namespace.
+ *
+ * @throws {SysError} EPERM without CAP_SYS_ADMIN there, or what `act` throws; {Error} when this thread cannot come back and must end
+ */
 function inNamespace<T>(namespace: number, act: () => T): T {
   if (!hasOwnContext) check(unshare(CLONE_FS), "unshare");
   hasOwnContext = true;
@@ -317,6 +340,8 @@ function inNamespace<T>(namespace: number, act: () => T): T {
   try {
     return act();
   } finally {
-    check(setns(own.raw, CLONE_NEWNS), "setns");
+    const back = setns(own.raw, CLONE_NEWNS);
+    // deno-lint-ignore no-unsafe-finally -- whatever else happened, nothing that this thread does now is done where it should be
+    if (back < 0) throw new Error(`cannot come back from another mount namespace: ${errnoName(-back)}`);
   }
 }

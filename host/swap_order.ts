@@ -108,8 +108,9 @@ export function runStubOrder(
     if (!leave) return { ok: false, obstacles, message };
     // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
     switchMounts();
-    const result = { processes: [], left: [...obstacles, ...left], stoppedMs: 0, tasks: 0, descriptions: 0 };
-    return { ok: true, result, method: method! };
+    const nobody = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
+    const whole = moveFromFollowing(order, following, nobody, left);
+    return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   }
 }
 
