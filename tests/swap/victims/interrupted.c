@@ -37,15 +37,18 @@ static void wait_for_signal(int number)
 	atomic_fetch_add(&waiting->ended, 1);
 }
 
+/* Whether the waiter is in its call, or in what the kernel makes of it after a stop. */
 static int waits(void)
 {
-	char path[64], text[32] = "", wanted[16];
+	char path[64], text[32] = "";
 	snprintf(path, sizeof path, "/proc/%d/syscall", atomic_load(&waiting->tid));
-	int length = snprintf(wanted, sizeof wanted, "%d ", atomic_load(&waiting->number));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int found = fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strncmp(text, wanted, length) == 0;
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	close(fd);
-	return found;
+	if (length <= 0 || text[0] < '0' || text[0] > '9')
+		return 0;
+	int number = atoi(text);
+	return number == atomic_load(&waiting->number) || number == SYS_restart_syscall;
 }
 
 static void send_signal(int number)
