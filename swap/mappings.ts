@@ -197,14 +197,13 @@ export class MappingsMove {
    */
   finish(): number {
     const { task } = this.#actor;
-    const calls: Call[] = [];
-    if (this.#aside !== 0) calls.push([NR.munmap, this.#aside, this.#asideSize]);
+    if (this.#aside !== 0) task.batch([[NR.munmap, this.#aside, this.#asideSize]]);
     this.#aside = 0;
     for (const { area: { start, end }, details: { vmFlags } } of this.#memory.mappings) {
       if (!vmFlags.has("lo")) continue;
-      calls.push([NR.mlock2, start, end - start, vmFlags.has("lf") ? MLOCK_ONFAULT : 0]);
+      // It says ENOMEM when not every page can be made present, as behind the end of the file; locked they are nevertheless.
+      task.call(NR.mlock2, start, end - start, vmFlags.has("lf") ? MLOCK_ONFAULT : 0);
     }
-    if (calls.length > 0) task.batch(calls);
     return this.#exeFd === undefined ? 0 : this.#changeExe(this.#exeFd);
   }
 

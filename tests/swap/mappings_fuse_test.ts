@@ -22,6 +22,12 @@ const cases: ResourceCase[] = [
     references: 13,
   },
   {
+    promise: "locked memory that cannot be present stays locked",
+    victim: "maps",
+    cases: ["locked"],
+    references: 3,
+  },
+  {
     promise: "a file in many small mappings stays complete",
     victim: "maps",
     cases: ["pieces"],

@@ -93,6 +93,14 @@ static void check_root_below(void)
 	expect(stat("/..", &up) == 0 && stat("/", &top) == 0 && up.st_ino == top.st_ino, "out of the root");
 }
 
+/* ---- root-dropped: a root that the process could not take itself any more */
+
+static void set_up_root_dropped(void)
+{
+	set_up_root();
+	must(setgid(54321) == 0 && setuid(54321) == 0);
+}
+
 /* ---- exe: the program lies on the mount (the test sees to that) */
 
 static char exe_name[4096];
@@ -389,6 +397,7 @@ static const struct victim_case cases[] = {
 	{ "cwd-removed", set_up_cwd_removed, check_cwd_removed, NULL },
 	{ "root", set_up_root, check_root, NULL },
 	{ "root-below", set_up_root_below, check_root_below, NULL },
+	{ "root-dropped", set_up_root_dropped, check_root, NULL },
 	{ "exe", set_up_exe, check_exe, NULL },
 	{ "thread-files", set_up_thread_files, check_thread_files, NULL },
 	{ "thread-fs", set_up_thread_fs, check_thread_fs, NULL },
