@@ -42,16 +42,18 @@ import { readProcFile } from "../ffi/sys/process.ts";
 import { setns, unshare } from "../ffi/sys/namespace.ts";
 import type { Obstacle, SourceMount } from "../swap/types.ts";
 import { followers, type Located } from "./mount_propagation.ts";
-import { type Swap, swapBeneath } from "./mount_swap.ts";
+import { type Swap, swapMounts } from "./mount_swap.ts";
 
 /** A mount of a stub besides the one that was made for it, and what takes its place. */
 export interface OtherMount extends Disposable {
+  /** Where it is. */
+  readonly mountpoint: Uint8Array;
   /** For a swap before it is replaced. */
   readonly source: SourceMount;
   /**
    * Puts the real one in its place; in front of it, when it is locked there.
    *
-   * @throws {ControlError}, {SysError} when it cannot be; it is as it was then
+   * @throws {ControlError}, {SysError} when it cannot be
    */
   replace(): void;
 }
@@ -71,6 +73,11 @@ export interface FollowingMount extends Disposable {
 export interface OtherMounts {
   /** To be replaced one by one. */
   readonly separate: OtherMount[];
+  /**
+   * The same where the kernel copies only mounts that are mounted somewhere (before Linux 6.15): what takes their place can be made, and
+   * their users be moved, only after the real mount has taken the place of the stub's own.
+   */
+  readonly late: (FollowingMount & Pick<OtherMount, "replace">)[];
   /** Replaced by the kernel with the stub's own, or with one of `separate`. */
   readonly following: FollowingMount[];
 }
@@ -115,7 +122,7 @@ export function otherMounts(
   found.sort((one, other) => Number(other.entry.id === own) - Number(one.entry.id === own));
   const follow = followers(found, all);
   const ownOptions = found.find(({ entry }) => entry.id === own)?.entry.options ?? [];
-  const others: OtherMounts = { separate: [], following: [] };
+  const others: OtherMounts = { separate: [], late: [], following: [] };
   for (const one of found) {
     const { entry, namespace } = one;
     if (entry.id === own) continue;
@@ -130,7 +137,8 @@ export function otherMounts(
     };
     try {
       const other = scope.use(new Separate(swap, entry, namespace?.fd.dup(), ownOptions));
-      others.separate.push(other);
+      if (other.isLate) others.late.push(other);
+      else others.separate.push(other);
       if (other.isLocked()) obstacle("its user namespace may not take it off");
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
@@ -140,33 +148,67 @@ export function otherMounts(
   return others;
 }
 
-class Separate implements OtherMount {
-  readonly source: SourceMount;
+class Separate implements OtherMount, FollowingMount {
+  readonly #entry: MountinfoEntry;
   readonly #swap: Swap;
-  readonly #copy: Fd;
+  /** What it may not do besides what the stub's own may not; MOUNT_ATTR_*. */
+  readonly #restrictions: number;
+  /** What takes its place; undefined until that can be made. */
+  #copy: Fd | undefined;
   readonly #namespace: Fd | undefined;
   #locked = false;
 
   /** @throws {SysError} when the real file system has nothing at the place that is mounted there */
   constructor(
     swap: Swap,
-    { id, major, minor, root, mountpoint, options }: MountinfoEntry,
+    entry: MountinfoEntry,
     namespace: Fd | undefined,
     ownOptions: readonly string[],
   ) {
     using owned = new DisposableStack();
     if (namespace !== undefined) owned.use(namespace);
-    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (root.length <= 1 ? AT_EMPTY_PATH : 0);
-    const copy = openTree(swap.mountFd, cstr(root.subarray(1)), flags);
-    this.#copy = owned.use(Fd.own(check(copy, "open_tree", root)));
-    const set = restrictions(options, ownOptions);
-    if (set !== 0) {
-      check(mountSetattr(this.#copy.raw, cstr(""), AT_EMPTY_PATH, { set }), "mount_setattr", mountpoint);
-    }
+    this.#entry = entry;
+    this.#swap = swap;
+    this.#restrictions = restrictions(entry.options, ownOptions);
     this.#namespace = namespace;
-    this.#swap = { ...swap, mountFd: this.#copy.raw, mountpoint };
-    this.source = { id, major, minor, mountpoint, targetFd: this.#copy.raw };
+    try {
+      this.#copy = this.#makeCopy();
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== Errno.EINVAL) throw error;
+    }
     owned.move();
+  }
+
+  /** Whether what takes its place could not be made yet. */
+  get isLate(): boolean {
+    return this.#copy === undefined;
+  }
+
+  get mountpoint(): Uint8Array {
+    return this.#entry.mountpoint;
+  }
+
+  get source(): SourceMount {
+    const { id, major, minor, mountpoint } = this.#entry;
+    return { id, major, minor, mountpoint, targetFd: this.#copy!.raw };
+  }
+
+  sourceWhenDetached(): SourceMount {
+    // In front of one that is locked: that has its path as before.
+    return this.#locked ? this.source : detached(this.#entry, this.#copy!);
+  }
+
+  #makeCopy(): Fd {
+    const { root, mountpoint } = this.#entry;
+    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (root.length <= 1 ? AT_EMPTY_PATH : 0);
+    const copy = Fd.own(
+      check(openTree(this.#swap.mountFd, cstr(root.subarray(1)), flags), "open_tree", root),
+    );
+    const set = this.#restrictions;
+    const restricted = set === 0 ? 0 : mountSetattr(copy.raw, cstr(""), AT_EMPTY_PATH, { set });
+    if (restricted >= 0) return copy;
+    copy.close();
+    throw new SysError("mount_setattr", -restricted, { path: pathText(mountpoint) });
   }
 
   /**
@@ -179,30 +221,37 @@ class Separate implements OtherMount {
     return this.#locked = inNamespace(this.#namespace.raw, () => {
       using _top = this.#open();
       // It is in use, by `_top`, so that nothing is unmounted: what is locked is refused before it is found to be busy.
-      const expired = umount2(cstr(this.source.mountpoint), MNT_EXPIRE | UMOUNT_NOFOLLOW);
+      const expired = umount2(cstr(this.mountpoint), MNT_EXPIRE | UMOUNT_NOFOLLOW);
       return expired === -Errno.EINVAL;
     });
   }
 
   replace(): void {
-    if (this.#namespace === undefined) swapBeneath(this.#swap);
-    else inNamespace(this.#namespace.raw, () => this.#replaceThere());
+    const copy = this.#copy ??= this.#makeCopy();
+    if (this.#namespace !== undefined) inNamespace(this.#namespace.raw, () => this.#replaceThere(copy.raw));
+    else swapMounts({ ...this.#swap, mountFd: copy.raw, mountpoint: this.#entry.mountpoint });
   }
 
   /** The same in a namespace whose /proc, if it has one, does not know this process. */
-  #replaceThere(): void {
-    const { mountpoint } = this.source;
+  #replaceThere(copy: number): void {
+    const { mountpoint } = this.#entry;
     using top = this.#open();
-    const inFront = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-    const flags = this.#locked ? inFront : inFront | MOVE_MOUNT_BENEATH;
-    check(moveMount(this.#copy.raw, cstr(""), top.raw, cstr(""), flags), "move_mount", mountpoint);
-    if (this.#locked) return;
-    check(umount2(cstr(mountpoint), MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", mountpoint);
+    const [path, here] = [cstr(mountpoint), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH];
+    const takeOff = () => check(umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", mountpoint);
+    const flags = this.#locked ? here : here | MOVE_MOUNT_BENEATH;
+    const moved = moveMount(copy, cstr(""), top.raw, cstr(""), flags);
+    if (moved === -Errno.EINVAL && !this.#locked) { // before Linux 6.5
+      takeOff();
+      check(moveMount(copy, cstr(""), AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), "move_mount", mountpoint);
+      return;
+    }
+    check(moved, "move_mount", mountpoint);
+    if (!this.#locked) takeOff();
   }
 
   /** The root of this mount, in the namespace that it is in. @throws {SysError} EBUSY when another mount is there */
   #open(): Fd {
-    const { mountpoint, id } = this.source;
+    const { mountpoint, id } = this.#entry;
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const top = Fd.own(check(openat(AT_FDCWD, cstr(mountpoint), flags), "openat", mountpoint));
     const stat = new StatxBuffer();
@@ -213,7 +262,7 @@ class Separate implements OtherMount {
   }
 
   [Symbol.dispose](): void {
-    this.#copy[Symbol.dispose]();
+    this.#copy?.[Symbol.dispose]();
     this.#namespace?.[Symbol.dispose]();
   }
 }
@@ -235,7 +284,7 @@ class Following implements FollowingMount {
   }
 
   sourceWhenDetached(): SourceMount {
-    const { id, major, minor, mountpoint } = this.#entry;
+    const { mountpoint } = this.#entry;
     const look = () => {
       const after = Fd.own(check(openat(AT_FDCWD, cstr(mountpoint), O_PATH | O_CLOEXEC), "open", mountpoint));
       const stat = new StatxBuffer();
@@ -246,14 +295,18 @@ class Following implements FollowingMount {
       throw new SysError("statx", looked < 0 ? -looked : Errno.EBUSY, { path: pathText(mountpoint) });
     };
     this.#after = this.#namespace === undefined ? look() : inNamespace(this.#namespace.raw, look);
-    // Paths on a mount that is mounted nowhere begin at its root.
-    return { id, major, minor, mountpoint: new Uint8Array([0x2f]), targetFd: this.#after.raw };
+    return detached(this.#entry, this.#after);
   }
 
   [Symbol.dispose](): void {
     this.#after?.[Symbol.dispose]();
     this.#namespace?.[Symbol.dispose]();
   }
+}
+
+/** A mount that is mounted nowhere any more: paths on it begin at its root. */
+function detached({ id, major, minor }: MountinfoEntry, target: Fd): SourceMount {
+  return { id, major, minor, mountpoint: new Uint8Array([0x2f]), targetFd: target.raw };
 }
 
 /** What a mount may be forbidden, as mountinfo and mount_setattr(2) have it. */

@@ -15,7 +15,7 @@ import { runSwap, SwapRefused } from "../swap/run.ts";
 import type { Step } from "../swap/transaction.ts";
 import { type SwapMethod, swapMounts } from "./mount_swap.ts";
 import type { MountsOrder, StubOrder, SwapDetail, SwapOutcome, SwapStep } from "./swap_messages.ts";
-import { type FollowingMount, otherMounts } from "./stub_mounts.ts";
+import { type FollowingMount, type OtherMount, otherMounts } from "./stub_mounts.ts";
 import type { Obstacle, SourceMount, SwapResult } from "../swap/types.ts";
 import { mountAt, sourceOf } from "./swap_sources.ts";
 
@@ -76,23 +76,31 @@ export function runStubOrder(
   const { mountpoint, stub: { major, minor }, mountFd } = swap;
   const left: Obstacle[] = [];
   using others = new DisposableStack();
-  const { separate, following } = otherMounts(swap, mountId, others, left);
+  const { separate, late, following } = otherMounts(swap, mountId, others, left);
+  if (!leave) {
+    const reason = "can only be replaced after the stub's own mount before Linux 6.15";
+    left.push(...late.map(({ mountpoint: path }) => mountObstacle(reason, path)));
+  }
   if (left.length > 0 && !leave) return { ok: false, obstacles: left, message: left[0]!.reason };
   const own = { id: mountId, major, minor, mountpoint, targetFd: mountFd };
   const sources = [own, ...separate.map(({ source }) => source)];
+  /** Those whose users are moved after the mounts were switched. */
+  const switched: FollowingMount[] = [...following];
   let method: SwapMethod | undefined;
   /** The stub's own mount first: nothing has been switched when that fails. What is left of others is told. */
   const switchMounts = () => {
     method = swapMounts(swap);
-    for (const mount of separate) {
+    const replace = (mount: Pick<OtherMount, "replace" | "mountpoint">) => {
       try {
         mount.replace();
+        return true;
       } catch (error) {
-        const { mountpoint: path } = mount.source;
-        const reason = `could not be replaced: ${error instanceof Error ? error.message : error}`;
-        left.push({ pid: 0, comm: "", kind: "process", path, reason });
+        left.push(mountObstacle(`could not be replaced: ${messageOf(error)}`, mount.mountpoint));
+        return false;
       }
-    }
+    };
+    separate.forEach(replace);
+    switched.push(...late.filter(replace));
   };
   try {
     const result = runSwap({ sources, selection, leave, dryRun: false, deadlineMs }, {
@@ -100,7 +108,7 @@ export function runStubOrder(
       unnamed: (place) => unnamedNode(place, openNode),
       switchMounts,
     });
-    const whole = moveFromFollowing(order, following, result, left);
+    const whole = moveSwitched(order, switched, result, left);
     return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   } catch (error) {
     if (!(error instanceof SwapRefused)) throw asFailure(error);
@@ -109,31 +117,32 @@ export function runStubOrder(
     // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
     switchMounts();
     const nobody = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
-    const whole = moveFromFollowing(order, following, nobody, left);
+    const whole = moveSwitched(order, switched, nobody, left);
     return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   }
 }
 
-/**
- * Moves the users of mounts that the kernel has replaced. They could not be moved before, since what took the mounts' place was made by
- * that.
- */
-function moveFromFollowing(
+function mountObstacle(reason: string, path?: Uint8Array): Obstacle {
+  return { pid: 0, comm: "", kind: "process", ...(path && { path }), reason };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Moves the users of mounts that have been replaced: those for which there was nothing to move to before. */
+function moveSwitched(
   { selection, deadlineMs }: StubOrder,
-  following: readonly FollowingMount[],
+  switched: readonly FollowingMount[],
   before: SwapResult,
   left: Obstacle[],
 ): SwapResult {
-  const tell = (error: unknown, mountpoint?: Uint8Array) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    left.push({ pid: 0, comm: "", kind: "process", ...(mountpoint && { path: mountpoint }), reason });
-  };
   const sources: SourceMount[] = [];
-  for (const mount of following) {
+  for (const mount of switched) {
     try {
       sources.push(mount.sourceWhenDetached());
     } catch (error) {
-      tell(error, mount.mountpoint);
+      left.push(mountObstacle(messageOf(error), mount.mountpoint));
     }
   }
   if (sources.length === 0) return before;
@@ -148,7 +157,7 @@ function moveFromFollowing(
     };
   } catch (error) {
     if (error instanceof SwapRefused) left.push(...error.obstacles);
-    else tell(error);
+    else left.push(mountObstacle(messageOf(error)));
     return before;
   }
 }
