@@ -63,7 +63,7 @@ export async function replaceSwap(
     });
     await measured.add(swap!, held);
     await end(held);
-    await run("umount", [mountpoint]);
+    await run("umount", ["--lazy", mountpoint]);
   }
   await spfs.quit();
   return measured.result();

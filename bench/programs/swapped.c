@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +83,7 @@ static void be_child(pid_t parent, const char *directory, int is_last) {
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   int count = atoi(argv[2]);
+  pid_t *children = calloc(count, sizeof *children);
   char line[16];
   common = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (common == MAP_FAILED) fail("mmap");
@@ -89,6 +91,7 @@ int main(int argc, char **argv) {
   for (int n = 1; n < count; n++) {
     pid_t child = fork();
     if (child < 0) fail("fork");
+    children[n] = child;
     if (child > 0) continue;
     be_child(parent, argv[1], n == count - 1);
   }
@@ -103,5 +106,7 @@ int main(int argc, char **argv) {
     fflush(stdout);
     common->gap[0] = common->gap[1] = 0;
   }
+  for (int n = 1; n < count; n++) kill(children[n], SIGKILL);
+  while (wait(NULL) > 0) continue;
   return 0;
 }
