@@ -36,8 +36,10 @@ const EPOLL_CTL_DEL = 2;
 const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 /** Of `struct flock`. */
 const FLOCK_SIZE = 32;
-/** As many descriptors at a time as one batch has room for with everything that may hang on them. */
+/** As many descriptors at a time as one batch has room for with what is once for each of them. */
 const CHUNK = 64;
+/** As many locks or registrations as there is room for at a time. */
+const ARGUMENTS_AT_ONCE = 500;
 
 /** Who is sent a signal for a description, in the numbers of the table's processes. */
 export interface Owner {
@@ -107,47 +109,57 @@ export class DescriptorsMove {
       one,
     ) => [NR.epoll_ctl, one.epoll, EPOLL_CTL_DEL, one.target.fd, 0]);
     const calls: Call[] = [];
-    const locks: Call[] = [];
+    const locks: HeldLock[] = [];
     for (const { fd, description, closeOnExec } of holders) {
-      const first = !this.#shared.has(description);
-      if (first) {
+      if (!this.#shared.has(description)) {
         this.#shared.add(description);
-        const held = description.holders.flatMap((holder) => holder.locks);
-        for (const lock of held) this.#descriptionLock(fd, lock, room, calls, locks);
+        const held = description.holders.flatMap((holder) => holder.locks).map((lock) => ({ fd, lock }));
+        calls.push(...unlockCalls(fd, held, room));
+        locks.push(...held.filter(({ lock: { kind } }) => kind === "FLOCK" || kind === "OFDLCK"));
       }
       const number = this.#actor.numberOf(fdOf(description));
       calls.push([NR.dup3, number, fd, closeOnExec ? O_CLOEXEC : 0]);
     }
-    const register = registrations.map((one) => registerCall(one, room));
     room.write(this.#actor.task);
-    if (tolerant) {
-      this.#try(unregister);
-      this.#actor.task.batch([...calls, ...locks]);
-      this.#try(register);
-    } else this.#actor.task.batch([...unregister, ...calls, ...locks, ...register]);
+    if (tolerant) this.#try(unregister);
+    this.#actor.task.batch(tolerant ? calls : [...unregister, ...calls]);
+    this.#lock(locks);
+    this.#register(registrations, tolerant);
+  }
+
+  #register(registrations: readonly Registration[], tolerant: boolean): void {
+    for (let first = 0; first < registrations.length; first += ARGUMENTS_AT_ONCE) {
+      const room = this.#actor.arguments();
+      const calls = registrations.slice(first, first + ARGUMENTS_AT_ONCE).map((one) =>
+        registerCall(one, room)
+      );
+      room.write(this.#actor.task);
+      if (tolerant) this.#try(calls);
+      else this.#actor.task.batch(calls);
+    }
   }
 
   #try(calls: readonly Call[]): void {
     for (const [number, ...args] of calls) this.#actor.task.call(number, ...args);
   }
 
-  /** Locks that belong to the description: on one and the same file, the old one's would be in the way of the new one's. */
-  #descriptionLock(fd: number, lock: LockEntry, room: Arguments, before: Call[], after: Call[]): void {
-    if (lock.kind === "FLOCK") {
-      before.push([NR.flock, fd, LOCK_UN]);
-      after.push([NR.flock, fd, (lock.type === "WRITE" ? LOCK_EX : LOCK_SH) | LOCK_NB]);
-    } else if (lock.kind === "OFDLCK") {
-      before.push([NR.fcntl, fd, F_OFD_SETLK, flock(lock, F_UNLCK, room)]);
-      after.push([NR.fcntl, fd, F_OFD_SETLK, flock(lock, lockType(lock), room)]);
-    } else if (lock.kind === "LEASE") before.push([NR.fcntl, fd, F_SETLEASE, F_UNLCK]);
+  /** @param tolerant whether those that somebody else has taken meanwhile are done without */
+  #lock(locks: readonly HeldLock[], tolerant = false): void {
+    for (let first = 0; first < locks.length; first += ARGUMENTS_AT_ONCE) {
+      const room = this.#actor.arguments();
+      const calls = locks.slice(first, first + ARGUMENTS_AT_ONCE).map((one) => lockCall(one, room));
+      room.write(this.#actor.task);
+      if (tolerant) this.#try(calls);
+      else this.#actor.task.batch(calls);
+    }
   }
 
   /** What needs the descriptions in place: locks of the process, owners, leases. */
   #attach(holders: Table["holders"]): void {
+    this.#lock(this.#posixLocks(holders));
     const room = this.#actor.arguments();
     const calls: Call[] = [];
     for (const { fd, description } of holders) {
-      calls.push(...this.#posixLocks(fd, description, room));
       if (description.holders[0]!.table !== this.#table || description.holders[0]!.fd !== fd) continue;
       const owner = this.#owners.get(description);
       if (owner !== undefined) calls.push(...ownerCalls(fd, description, owner, room));
@@ -157,10 +169,11 @@ export class DescriptorsMove {
     this.#actor.task.batch(calls);
   }
 
-  #posixLocks(fd: number, description: Description, room: Arguments): Call[] {
-    const holder = description.holders.find((one) => one.table === this.#table && one.fd === fd);
-    const locks = holder?.locks.filter(({ kind }) => kind === "POSIX") ?? [];
-    return locks.map((lock) => [NR.fcntl, fd, F_SETLK, flock(lock, lockType(lock), room)]);
+  #posixLocks(holders: Table["holders"]): HeldLock[] {
+    return holders.flatMap(({ fd, description }) => {
+      const holder = description.holders.find((one) => one.table === this.#table && one.fd === fd);
+      return (holder?.locks ?? []).filter(({ kind }) => kind === "POSIX").map((lock) => ({ fd, lock }));
+    });
   }
 
   /**
@@ -168,16 +181,7 @@ export class DescriptorsMove {
    * system. Takes none that is there already.
    */
   takeLocks(): void {
-    const { holders } = this.#table;
-    for (let first = 0; first < holders.length; first += CHUNK) {
-      const room = this.#actor.arguments();
-      const calls = holders.slice(first, first + CHUNK).flatMap(({ fd, description }) =>
-        this.#posixLocks(fd, description, room)
-      );
-      if (calls.length === 0) continue;
-      room.write(this.#actor.task);
-      this.#try(calls);
-    }
+    this.#lock(this.#posixLocks(this.#table.holders), true);
   }
 
   /**
@@ -215,12 +219,31 @@ function registerCall({ epoll, target }: Registration, room: Arguments): Call {
   return [NR.epoll_ctl, epoll, EPOLL_CTL_ADD, target.fd, event];
 }
 
-function lockType(lock: LockEntry): number {
-  return lock.type === "WRITE" ? F_WRLCK : F_RDLCK;
+/** A lock, and a descriptor of what it is on. */
+interface HeldLock {
+  readonly fd: number;
+  readonly lock: LockEntry;
+}
+
+/** Gives up what belongs to a description: on one and the same file, the old one's would be in the way of the new one's. */
+function unlockCalls(fd: number, held: readonly HeldLock[], room: Arguments): Call[] {
+  const kinds = new Set(held.map(({ lock: { kind } }) => kind));
+  const calls: Call[] = [];
+  if (kinds.has("FLOCK")) calls.push([NR.flock, fd, LOCK_UN]);
+  if (kinds.has("OFDLCK")) calls.push([NR.fcntl, fd, F_OFD_SETLK, flock(0n, undefined, F_UNLCK, room)]);
+  if (kinds.has("LEASE")) calls.push([NR.fcntl, fd, F_SETLEASE, F_UNLCK]);
+  return calls;
+}
+
+function lockCall({ fd, lock }: HeldLock, room: Arguments): Call {
+  const { kind, start, end } = lock;
+  if (kind === "FLOCK") return [NR.flock, fd, (lock.type === "WRITE" ? LOCK_EX : LOCK_SH) | LOCK_NB];
+  const type = lock.type === "WRITE" ? F_WRLCK : F_RDLCK;
+  return [NR.fcntl, fd, kind === "POSIX" ? F_SETLK : F_OFD_SETLK, flock(start, end, type, room)];
 }
 
 /** `struct flock`: type@0, whence@2, start@8, len@16, pid@24. */
-function flock({ start, end }: LockEntry, type: number, room: Arguments): number {
+function flock(start: bigint, end: bigint | undefined, type: number, room: Arguments): number {
   return room.add(FLOCK_SIZE, (view) => {
     view.setInt16(0, type, true);
     view.setBigInt64(8, start, true);

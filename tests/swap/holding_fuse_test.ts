@@ -12,6 +12,7 @@ const cases: ResourceCase[] = [
   },
   { promise: "OFD locks stay with their description", victim: "locks", cases: ["ofd"], references: 4 },
   { promise: "flock locks stay with their description", victim: "locks", cases: ["flock"], references: 8 },
+  { promise: "thousands of locks stay", victim: "locks", cases: ["many"], references: 2 },
   {
     promise: "who waits for a lock goes on waiting and gets it",
     victim: "locks",

@@ -181,6 +181,32 @@ static void check_flock(void)
 	flock(flock_second, LOCK_SH);
 }
 
+/* ---- many: more locks than are taken at a time, of the process and of a description */
+
+enum { MANY = 2000 };
+static int many_posix, many_ofd;
+
+static void set_up_many(void)
+{
+	make_file("many-posix", 8, 100);
+	make_file("many-ofd", 8, 100);
+	many_posix = open_in("many-posix", O_RDWR);
+	many_ofd = open_in("many-ofd", O_RDWR);
+	for (int i = 0; i < MANY; i++) {
+		struct flock lock = { .l_type = i % 3 ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = 3 * i, .l_len = 1 };
+		must(fcntl(many_posix, F_SETLK, &lock) == 0 && fcntl(many_ofd, F_OFD_SETLK, &lock) == 0);
+	}
+}
+
+static void check_many(void)
+{
+	for (int i = 0; i < MANY; i += 97) {
+		expect(posix_holder(many_posix, F_WRLCK, 3 * i, 1) == getpid(), "POSIX lock %d is lost", i);
+		expect(posix_holder(many_posix, F_WRLCK, 3 * i + 1, 2) == 0, "POSIX lock %d has grown", i);
+		expect(ofd_conflicts(many_ofd, F_WRLCK, 3 * i), "OFD lock %d is lost", i);
+	}
+}
+
 /* ---- waiter: a child waits for a lock of this process, before and after */
 
 static int waiter_fd, *waiter_has;
@@ -339,6 +365,7 @@ static const struct victim_case cases[] = {
 	{ "neighbours", set_up_neighbours, check_neighbours, NULL },
 	{ "ofd", set_up_ofd, check_ofd, NULL },
 	{ "flock", set_up_flock, check_flock, NULL },
+	{ "many", set_up_many, check_many, NULL },
 	{ "waiter", set_up_waiter, check_waiter, finish_waiter },
 	{ "lease-write", set_up_lease_write, check_lease_write, NULL },
 	{ "lease-read", set_up_lease_read, check_lease_read, NULL },
