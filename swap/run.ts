@@ -68,6 +68,8 @@ export function describe({ pid, comm, kind, fd, address, path, reason }: Obstacl
   const which = fd !== undefined ? ` ${fd}` : address !== undefined ? ` ${address}` : "";
   const where = path === undefined ? "" : ` (${new TextDecoder().decode(path)})`;
   const what = kind === "process" ? "" : `: ${kind}${which}${where}`;
+  // What is nobody's in particular is a mount.
+  if (pid === 0) return `mount${where} ${reason}`;
   return `process ${pid} (${comm})${what} ${reason}`;
 }
 
