@@ -19,7 +19,10 @@ const PROGRAMS: readonly (readonly [string, ...string[]])[] = [
   ["places", "exe"],
   ["places", "thread-files", "thread-fs"],
   ["locks", "posix", "ofd", "flock", "owner"],
-  ["names", "replaced", "renamed", "strange"],
+  ["names", "deleted", "replaced", "links", "renamed", "strange", "entries"],
+  ["events", "epoll-shared"],
+  ["events", "inotify"],
+  ["fifos", "both", "ends", "left"],
   ["signals", "filter-kill"],
 ];
 
@@ -35,6 +38,7 @@ async function startAll(sandbox: Sandbox, { sides: [a] }: MountPair): Promise<Vi
     }
     victims.push(await Victim.start(sandbox, { program, cases, directory }));
   }
+  await checkAll(victims, "before any swap");
   return victims;
 }
 
