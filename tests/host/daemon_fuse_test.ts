@@ -21,6 +21,7 @@ test("a reader waits in the stub and gets the real bytes; the program ends with 
     mount: "m",
     source,
     type: "bind",
+    swap: "none", // what moving the reader adds is tests/e2e/swap_test.ts's to say
     wait: true,
   });
   assertEquals(replaced, { mount: "m", state: "done", attempts: 1 });
@@ -57,7 +58,8 @@ test("what is open on the stub goes on working after the replacement, and keeps 
   const holder = place.start(["sh", "-c", script]);
   assertEquals(await holder.line(), "open");
   await client.call("mount.setMode", { mount: "m", mode: "stub" });
-  await client.call("mount.replace", { mount: "m", source: place.path("real"), type: "bind", wait: true });
+  const source = place.path("real");
+  await client.call("mount.replace", { mount: "m", source, type: "bind", swap: "none", wait: true });
   daemon.closeInput();
   assertEquals((await place.mounts(place.path("mnt"))).length, 1);
   await holder.closeInput();
