@@ -15,6 +15,7 @@ import { Collector } from "./collect.ts";
 import type { Owner } from "./descriptors.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { sharedWithOutsiders } from "./outsiders.ts";
+import { lookAhead } from "./look_ahead.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { Replacements } from "./replacements.ts";
 import { roomHindrances } from "./room.ts";
@@ -91,7 +92,7 @@ export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult
     const last = performance.now() + Math.min(wait, RETRY_MS.most) > until;
     releaseLate();
     try {
-      return attempt(request, hooks, performance.now() + Math.min(stopMs, STOP_MS.most), last);
+      return attempt(request, hooks, Math.min(stopMs, STOP_MS.most), wait === RETRY_MS.first, last);
     } catch (error) {
       const refused = error instanceof StopError ? new SwapRefused(error.obstacles) : error;
       if (!(refused instanceof SwapRefused) || !refused.obstacles.some(({ transient }) => transient)) {
@@ -103,13 +104,24 @@ export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult
   }
 }
 
-/** @param last whether what is in the way only for a moment counts like anything else */
-function attempt(request: SwapRequest, hooks: SwapHooks, until: number, last: boolean): SwapResult {
+/**
+ * @param stopMs how long the tasks may take to stop
+ * @param first whether it is the first attempt
+ * @param last whether what is in the way only for a moment counts like anything else
+ */
+function attempt(
+  request: SwapRequest,
+  hooks: SwapHooks,
+  stopMs: number,
+  first: boolean,
+  last: boolean,
+): SwapResult {
   const candidates = new Candidates(request.selection, request.sources, [
     Deno.pid,
     ...(request.excluded ?? []),
   ]);
   const found = candidates.next();
+  if (first) lookAhead(found, request.sources);
   hooks.progress?.("stopping", found.length, 0);
   const outcome = { stopped: undefined as number | undefined };
   using late = new DisposableStack(); // what is closed when the tasks run again
@@ -117,7 +129,7 @@ function attempt(request: SwapRequest, hooks: SwapHooks, until: number, last: bo
   {
     using stopped = new StoppedSet();
     // Before they stop, so that the tasks that did not stop in time go on.
-    stopped.stop(found, () => candidates.next(), until);
+    stopped.stop(found, () => candidates.next(), performance.now() + stopMs);
     outcome.stopped = stopped.began;
     hooks.progress?.("collecting", found.length, stopped.taskCount);
     result = move(request, hooks, stopped, late, last);

@@ -132,6 +132,13 @@ export class Tracee {
     return new Tracee(tid, tgid);
   }
 
+  /** A task that is only looked at: it runs on, and can be made to do nothing. */
+  static running(tid: number, tgid: number): Tracee {
+    const task = new Tracee(tid, tgid);
+    task.#state = "detached";
+    return task;
+  }
+
   /** Whether it has ended. */
   get gone(): boolean {
     return this.#state === "gone";
