@@ -70,7 +70,7 @@ function testFile(
 }
 
 function usesLibfuse(path: string): boolean {
-  return !path.startsWith("tests/tools/");
+  return !path.startsWith("tests/tools/") && !path.startsWith("tests/swap/");
 }
 
 const report = await run(Deno.args);
