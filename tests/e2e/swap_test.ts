@@ -2,9 +2,20 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { e2e } from "./support/case.ts";
-import { isAlive, processState, until } from "./support/proc.ts";
+import { isAlive } from "./support/proc.ts";
 import { references } from "./support/references.ts";
 import { SwapScene } from "./support/swap_scene.ts";
+import { mountPair } from "../swap/support/mount_pair.ts";
+import { assertMoved, snapshot } from "../swap/support/snapshot.ts";
+import { swapVictim, Victim } from "../swap/support/victim.ts";
+
+/** A sealed mapping is what cannot be moved. */
+const mseal = {
+  other: () => {
+    const [major, minor] = Deno.osRelease().split(".").map(Number) as [number, number];
+    return major > 6 || (major === 6 && minor >= 10) ? undefined : "mseal(2) needs Linux 6.10";
+  },
+};
 
 /** What processes hold: a program of tests/swap/victims, its cases, and how many references these are at least. */
 const held: readonly {
@@ -62,3 +73,165 @@ for (const { what, victim: program, cases, count, placed } of held) {
     await victim.end();
   });
 }
+
+await e2e("require: refused by name, and tried again when the obstacle is gone", async (sandbox, binary) => {
+  const scene = await SwapScene.make(sandbox, binary);
+  const { spfs } = scene;
+  const fine = await scene.victim("fds", ["private", "forked"]);
+  const wrong = await scene.victim("refused", ["sealed-shared"]);
+  await scene.mirror();
+  const [fineBefore, wrongBefore] = [scene.before(fine), scene.before(wrong)];
+  const error = await assertRejects(() => scene.replace({ swap: "require" }), ControlError);
+  assertEquals([error.kind, error.data.rolledBack, error.data.obstacleCount], ["swap_refused", true, 1]);
+  const [obstacle] = error.data.obstacles!;
+  assertEquals([obstacle!.pid, obstacle!.kind], [wrong.pids[0], "map"]);
+  assertMatch(obstacle!.reason, /seal/);
+  await spfs.event("replace.progress", ({ step }) => step === "failed");
+  const { mounts: [status] } = await spfs.call("status", { mount: "net" });
+  assertEquals([status!.mode, status!.replace?.state], ["proxy", "failed"]);
+  await scene.assertUntouched(fine, fineBefore);
+  await scene.assertUntouched(wrong, wrongBefore);
+
+  await wrong.end();
+
+  const again = scene.before(fine);
+  assertMatch(await spfs.command("retry", "net", "--wait"), /net: done/);
+  scene.assertMoved(fine, again);
+  await fine.check("moved after the retry");
+  await scene.daemonEnds();
+  await fine.end();
+}, mseal);
+
+await e2e(
+  "auto: what cannot be moved is left and told, and the daemon stays for it",
+  async (sandbox, binary) => {
+    const scene = await SwapScene.make(sandbox, binary);
+    const { spfs } = scene;
+    const fine = await scene.victim("fds", ["private", "forked"]);
+    const wrong = await scene.victim("refused", ["sealed-shared"]);
+    await scene.mirror();
+    const [fineBefore, wrongBefore] = [scene.before(fine), scene.before(wrong)];
+    const { state, swap } = await scene.replace();
+    assertEquals(state, "done");
+    assertEquals(scene.mounted(), ["tmpfs"]);
+    const moved = swap!.processes.map(({ pid }) => pid);
+    assertEquals(moved.toSorted(), [...fine.pids].toSorted());
+    assert(
+      swap!.left.some(({ pid, kind, reason }) =>
+        pid === wrong.pids[0] && kind === "map" && /seal/.test(reason)
+      ),
+    );
+    assert(
+      swap!.left.every(({ pid }) => pid === wrong.pids[0]),
+      JSON.stringify(swap!.left),
+    );
+    assertEquals((await spfs.event("replace.done")).swap, swap);
+    const { mounts: [status] } = await spfs.call("status", { mount: "net" });
+    assertEquals([status!.mode, status!.replace?.swap], ["proxy", swap]);
+    assertMatch(await spfs.command("status"), /seal/);
+    scene.assertMoved(fine, fineBefore);
+    assertEquals(scene.before(wrong).references, wrongBefore.references);
+    await fine.check("moved");
+    await wrong.check("left");
+
+    spfs.closeInput();
+    await wrong.check("left, and nobody talks to the daemon");
+    assert(isAlive(spfs.pid), "the daemon did not stay for who was left");
+    await wrong.end();
+    assertEquals((await spfs.ended()).code, 0);
+    await fine.end();
+  },
+  mseal,
+);
+
+await e2e("none: everybody stays on the stand-in until their end", async (sandbox, binary) => {
+  const scene = await SwapScene.make(sandbox, binary);
+  const victim = await scene.victim("fds", ["private", "dup", "forked"]);
+  await scene.mirror();
+  const before = scene.before(victim);
+  const { swap } = await scene.replace({ swap: "none" });
+  assertEquals([swap, scene.mounted()], [undefined, ["tmpfs"]]);
+  assertEquals(scene.before(victim).references, before.references);
+  scene.spfs.closeInput();
+  await victim.check("served by the stand-in, which is mounted nowhere");
+  assert(isAlive(scene.spfs.pid));
+  await victim.end();
+  assertEquals((await scene.spfs.ended()).code, 0);
+});
+
+await e2e("who waits in the stand-in is moved as soon as it is answered", async (sandbox, binary) => {
+  const scene = await SwapScene.make(sandbox, binary);
+  const { spfs } = scene;
+  const victim = await scene.victim("fds", ["private", "forked"]);
+  await scene.mirror();
+  const before = scene.before(victim);
+  await spfs.call("mount.setMode", { mount: "net", mode: "stub" });
+  await victim.child.send("check");
+  await spfs.parked("net", 1);
+  await scene.replace({ swap: "require" });
+  assertEquals(await victim.child.line(), "ok");
+  for (const pid of victim.pids) assertEquals(references(pid, scene.stub), []);
+  assert(before.references.size > 0);
+  await scene.daemonEnds();
+  await victim.end();
+});
+
+await e2e(
+  "swap.plan of a stand-in says what would be moved and what is in the way, and changes nothing",
+  async (sandbox, binary) => {
+    const scene = await SwapScene.make(sandbox, binary);
+    const { spfs, mountpoint, real } = scene;
+    const fine = await scene.victim("fds", ["private"]);
+    const wrong = await scene.victim("refused", ["sealed-shared"]);
+    await scene.mirror();
+    await spfs.call("mount.setMode", { mount: "net", mode: "stub" });
+    const plan = () => spfs.call("swap.plan", { source: mountpoint, target: real });
+    assertEquals((await assertRejects(plan, ControlError)).kind, "wrong_mode");
+    await assertRejects(() => scene.replace({ swap: "require" }), ControlError); // in proxy mode from here on
+    const before = [fine, wrong].map((victim) => scene.before(victim));
+    const { processes, obstacles } = await plan();
+    assertEquals(processes.map(({ pid }) => pid), [fine.pids[0]]);
+    assert((processes[0]!.moved.fd ?? 0) > 0);
+    assert(
+      obstacles.length > 0 && obstacles.every(({ pid }) => pid === wrong.pids[0]),
+      JSON.stringify(obstacles),
+    );
+    await scene.assertUntouched(fine, before[0]!);
+    await scene.assertUntouched(wrong, before[1]!);
+    await spfs.quit();
+  },
+  mseal,
+);
+
+await e2e(
+  "spfs swap moves between any two mounts, and tells with --dry-run what it would do",
+  async (sandbox, binary) => {
+    const pair = await mountPair(sandbox, "same");
+    const [a, b] = pair.sides;
+    const victim = await Victim.start(sandbox, {
+      program: swapVictim("fds"),
+      cases: ["private", "forked"],
+      directory: a.path,
+    });
+    const before = snapshot(victim.pids, pair);
+    const spfs = (...args: string[]) => {
+      const [command, ...first] = binary.command;
+      return sandbox.start(command, [...first, "swap", ...args]).ended();
+    };
+    const dry = await spfs("--dry-run", a.path, b.path);
+    assertEquals([dry.code, dry.stderr, victim.pids.length], [0, "", 3]);
+    assertMatch(dry.stdout, /^3 processes would be moved\n[^]*nothing stands in the way\n$/);
+    assertMoved(before, snapshot(victim.pids, pair), a, a);
+    const done = await spfs("--json", a.path, b.path);
+    assertEquals(done.code, 0, done.stderr);
+    const { processes, left } = JSON.parse(done.stdout);
+    assertEquals(processes.map(({ pid }: { pid: number }) => pid).toSorted(), [...victim.pids].toSorted());
+    assertEquals(left, []);
+    assertMoved(before, snapshot(victim.pids, pair), a, b);
+    await victim.check("moved");
+    const nowhere = await spfs(a.path, sandbox.directory("no-mount"));
+    assertEquals(nowhere.code, 1);
+    assertMatch(nowhere.stderr, /no mountpoint/);
+    await victim.end();
+  },
+);
