@@ -22,7 +22,6 @@ import { fifoEnd, openFifoEnds, openMoreEnds } from "./fifo.ts";
 import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inotify.ts";
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
-import { OwnNumbers } from "./own_numbers.ts";
 import type { InotifyWatch, LockEntry } from "./procfs/fdinfo.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { TaskStatus } from "./procfs/status.ts";
@@ -48,7 +47,6 @@ export class Replacements implements Disposable {
   /** What is in the way. */
   readonly hindrances: Hindrance[] = [];
   readonly #leased = new Set<string>();
-  #numbers: OwnNumbers | undefined;
   readonly #inventory: Inventory;
   readonly #sources: readonly SourceMount[];
   readonly #actors: (pid: Description["holders"][number]["table"]) => Actor;
@@ -69,9 +67,8 @@ export class Replacements implements Disposable {
     this.opener = new Opener(unnamed);
   }
 
-  /** Opens everything. What fails is in `hindrances`. @throws {SysError} EMFILE: this process's own table is full */
+  /** Opens everything. What fails is in `hindrances`. */
   open(): void {
-    this.#numbers = new OwnNumbers();
     for (const description of this.#inventory.descriptions) this.#takeOld(description);
     this.#fifos();
     this.#leases();
@@ -128,7 +125,7 @@ export class Replacements implements Disposable {
   #takeOld(description: Description): void {
     const { table, fd } = description.holders[0]!;
     try {
-      this.old.set(description, this.#numbers!.raise(this.#actors(table).take(fd)));
+      this.old.set(description, this.#actors(table).take(fd));
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       this.#hinder(table.pid, "fd", -error.errno, description.place, { fd, reason: error.message });
@@ -242,7 +239,6 @@ export class Replacements implements Disposable {
   [Symbol.dispose](): void {
     this.opener[Symbol.dispose]();
     this.releaseOld();
-    this.#numbers?.[Symbol.dispose]();
   }
 
   /** Closes the old descriptions. It may ask the source's server. */
