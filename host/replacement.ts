@@ -16,7 +16,7 @@ import type { ManagedMount } from "./managed_mount.ts";
 import { findHelper, mountByHelper, type MountHelper, mountProgram } from "./mount_helper.ts";
 import { sortOptions } from "./mount_options.ts";
 import { transientErrnos } from "./retry_errnos.ts";
-import { describe } from "../swap/run.ts";
+import { describe, summarize } from "../swap/words.ts";
 import type { Swap } from "./mount_swap.ts";
 import { swapRefused } from "./swap_refusal.ts";
 import { pause } from "./time_limit.ts";
@@ -149,9 +149,7 @@ async function moveAndSwap(
   if (!outcome.ok) throw swapRefused(outcome, { mount: mount.id });
   const { result } = outcome;
   mount.swap = { ...result, processes: [...result.processes], left: [...result.left] };
-  const text = `moved ${result.processes.length} processes, left ${result.left.length} things, ` +
-    `stopped tasks for ${result.stoppedMs.toFixed(1)} ms`;
-  context.log.write("info", text, { mount: mount.id });
+  context.log.write("info", summarize(result), { mount: mount.id });
   for (const obstacle of result.left) {
     context.log.write("warn", `stays on the stub: ${describe(obstacle)}`, { mount: mount.id });
   }

@@ -9,6 +9,7 @@ import type { RequestContext } from "../control/handler.ts";
 import type { Params, Result } from "../control/protocol.ts";
 import { pathText } from "../ffi/sys/libc.ts";
 import type { SwapResult } from "../swap/types.ts";
+import { summarize } from "../swap/words.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import type { ManagedMount } from "./managed_mount.ts";
@@ -79,12 +80,7 @@ export class SwapMethods {
       throw asControlError(error);
     }
     if (!outcome.ok) throw swapRefused(outcome);
-    if (!dryRun) {
-      const { processes, left, stoppedMs } = outcome.result;
-      const text = `${what}: moved ${processes.length} processes, left ${left.length} things, ` +
-        `stopped tasks for ${stoppedMs.toFixed(1)} ms`;
-      log.write("info", text, subject);
-    }
+    if (!dryRun) log.write("info", `${what}: ${summarize(outcome.result)}`, subject);
     return outcome.result;
   }
 

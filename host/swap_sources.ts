@@ -6,19 +6,13 @@
 
 import { ControlError } from "../control/errors.ts";
 import { SysError } from "../ffi/errno.ts";
-import {
-  AT_FDCWD,
-  AT_STATX_DONT_SYNC,
-  O_CLOEXEC,
-  O_NOFOLLOW,
-  O_PATH,
-  STATX_MNT_ID,
-} from "../ffi/sys/constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
-import { fstat, openat, StatxBuffer } from "../ffi/sys/file.ts";
+import { openat } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
 import { type MountinfoEntry, readMountinfo } from "../ffi/sys/mountinfo.ts";
 import type { SourceMount } from "../swap/types.ts";
+import { mountIdOf } from "./detached_mount.ts";
 
 /** A mountpoint that was looked at. */
 export interface Mounted {
@@ -38,9 +32,8 @@ export function mountAt(path: Uint8Array): Mounted {
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const root = Fd.own(check(openat(AT_FDCWD, cstr(path), flags), "openat", path));
     try {
-      const stat = new StatxBuffer();
-      check(fstat(root.raw, STATX_MNT_ID, stat, AT_STATX_DONT_SYNC), "statx", path);
-      const entry = readMountinfo().find(({ id }) => BigInt(id) === stat.mntId);
+      const mountId = mountIdOf(root.raw);
+      const entry = readMountinfo().find(({ id }) => BigInt(id) === mountId);
       if (entry === undefined || pathText(entry.mountpoint) !== pathText(trimmed(path))) {
         throw new ControlError("invalid_params", `${pathText(path)} is no mountpoint`, {
           path: pathText(path),

@@ -4,6 +4,9 @@
  * @module
  */
 import {
+  CAP_CHECKPOINT_RESTORE,
+  CAP_SYS_ADMIN,
+  CAP_SYS_CHROOT,
   KCMP_FILES,
   KCMP_FS,
   KCMP_VM,
@@ -14,13 +17,14 @@ import {
   S_IFMT,
   S_IFSOCK,
 } from "../ffi/sys/constants.ts";
+import { hasCapability } from "../ffi/sys/identity.ts";
 import { kcmp } from "../ffi/sys/pidfd.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { DescriptionTable } from "./description_table.ts";
 import { DistinctTasks } from "./distinct_tasks.ts";
 import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
-import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
+import type { FdInfo } from "./procfs/fdinfo.ts";
 import { mapFilesName, parseMaps, parseSmapsOf, type Vma } from "./procfs/maps.ts";
 import { classifyLink, relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { StoppedProcess } from "./stop.ts";
@@ -30,8 +34,8 @@ import {
   numbersIn,
   reach,
   type Reached,
+  readFdinfo,
   readLink,
-  readRecord,
   readStat,
   readStatus,
 } from "./task_files.ts";
@@ -41,8 +45,12 @@ import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
 /** null, zero, full, random, urandom: opening one a second time is the same as having it open. */
 const MEMORY_DEVICES = 1;
 
+/** Whose superblock something is on. */
+type Device = Pick<SourceMount, "major" | "minor">;
+
 /** Collects, process by process. */
 export class Collector {
+  readonly #list: readonly SourceMount[];
   readonly #sources: ReadonlyMap<number, SourceMount>;
   readonly #descriptions: DescriptionTable;
   readonly #inventory: Inventory;
@@ -55,6 +63,7 @@ export class Collector {
 
   /** Begins with nothing. */
   constructor(sources: readonly SourceMount[]) {
+    this.#list = sources;
     this.#sources = new Map(sources.map((source) => [source.id, source]));
     this.#descriptions = new DescriptionTable();
     this.#inventory = {
@@ -134,7 +143,7 @@ export class Collector {
     if (found === undefined) return;
     const type = found.mode & S_IFMT;
     if (this.#sources.has(found.mountId)) {
-      const info = readInfo(infoPath);
+      const info = readFdinfo(infoPath);
       const place = this.#place(link, found);
       if (info === undefined || place === undefined) return;
       const isOpen = (info.flags & O_PATH) === 0;
@@ -168,10 +177,10 @@ export class Collector {
     const kind = shown === undefined ? undefined : classifyLink(shown);
     if (kind?.kind !== "anon") return;
     if (kind.name === "[eventpoll]") {
-      const info = readInfo(infoPath);
+      const info = readFdinfo(infoPath);
       if (info !== undefined) this.#epollHolders.push({ table, fd, targets: info.epoll });
     } else if (kind.name === "inotify") {
-      const info = readInfo(infoPath);
+      const info = readFdinfo(infoPath);
       if (info?.inotify.some((watch) => this.#leavesInode(watch))) this.#add(table, fd, info, undefined);
     } else if (kind.name === "[io_uring]") this.#ring(table, fd, infoPath);
     else if (kind.name === "[fanotify]") {
@@ -184,20 +193,12 @@ export class Collector {
   }
 
   /** Whether a watch is of a file whose counterpart is another inode; it is nothing of a mount's. */
-  #leavesInode({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
-    for (const source of this.#sources.values()) {
-      if (source.major === major && source.minor === minor && !isOnDevice(source.targetFd, source)) {
-        return true;
-      }
-    }
-    return false;
+  #leavesInode(device: Device): boolean {
+    return this.#list.some((source) => isOn(device, source) && !isOnDevice(source.targetFd, source));
   }
 
-  #onSource({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
-    for (const source of this.#sources.values()) {
-      if (source.major === major && source.minor === minor) return true;
-    }
-    return false;
+  #onSource(device: Device): boolean {
+    return this.#list.some((source) => isOn(device, source));
   }
 
   /** Files that are registered with a ring cannot be taken out of it; their paths are all that is told of them. */
@@ -225,9 +226,8 @@ export class Collector {
     if (!this.#directoryPairs.add(task.tid)) return;
     const found: Directories = { task, pid: task.tgid, cwd, root };
     this.#inventory.directories.push(found);
-    const CAP_SYS_CHROOT = 18n;
     const status = this.#inventory.processes.get(task.tgid)!.status;
-    if (root !== undefined && (status.capEff >> CAP_SYS_CHROOT & 1n) === 0n) {
+    if (root !== undefined && !hasCapability(status.capEff, CAP_SYS_CHROOT)) {
       const reason = "cannot be left without CAP_SYS_CHROOT";
       this.#hinder(task, "root", { path: root.path, reason });
     }
@@ -262,8 +262,7 @@ export class Collector {
     if (exe === undefined) return;
     memory.addresses = readStat(task.tid)?.memory;
     const { capEff } = this.#inventory.processes.get(task.tgid)!.status;
-    const [CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE] = [21n, 40n];
-    if ((capEff >> CAP_SYS_ADMIN & 1n) === 0n && (capEff >> CAP_CHECKPOINT_RESTORE & 1n) === 0n) {
+    if (!hasCapability(capEff, CAP_SYS_ADMIN) && !hasCapability(capEff, CAP_CHECKPOINT_RESTORE)) {
       const reason = "cannot be changed without CAP_CHECKPOINT_RESTORE";
       this.#hinder(task, "exe", { path: exe.path, reason }, true);
       memory.exe = undefined;
@@ -288,9 +287,8 @@ function isFirst(task: Tracee, before: Tracee[], type: number): boolean {
   return true;
 }
 
-function readInfo(path: string): FdInfo | undefined {
-  const bytes = readRecord(path);
-  return bytes === undefined ? undefined : parseFdinfo(bytes);
+function isOn({ major, minor }: Device, source: Device): boolean {
+  return source.major === major && source.minor === minor;
 }
 
 function readSmaps(tid: number): Uint8Array {

@@ -9,7 +9,10 @@ import {
   F_OFD_SETLK,
   F_RDLCK,
   F_SETFL,
+  F_SETLEASE,
   F_SETLK,
+  F_SETOWN_EX,
+  F_SETSIG,
   F_UNLCK,
   F_WRLCK,
   LOCK_EX,
@@ -28,9 +31,6 @@ import type { Description, Registration, Table } from "./inventory.ts";
 import type { LockEntry } from "./procfs/fdinfo.ts";
 import type { Call } from "./tracee.ts";
 
-const F_SETSIG = 10;
-const F_SETOWN_EX = 15;
-const F_SETLEASE = 1024;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;

@@ -20,7 +20,7 @@ export function lookAhead(pids: readonly number[], sources: readonly SourceMount
     const collector = new Collector(sources);
     for (const pid of pids) {
       const tasks = new Map(tasksOf(pid).map((tid) => [tid, Tracee.running(tid, pid)]));
-      collector.add({ pid, comm: "", startTime: 0n, tasks });
+      collector.add({ pid, comm: "", tasks });
     }
     const { descriptions, memories } = collector.finish();
     const mapped = memories.reduce((sum, { mappings }) => sum + mappings.length, 0);

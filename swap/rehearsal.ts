@@ -5,7 +5,7 @@
  * @module
  */
 import { NR } from "../ffi/sys/arch.ts";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/sys/constants.ts";
+import { AT_FDCWD, F_GETSIG, O_CLOEXEC, O_RDONLY } from "../ffi/sys/constants.ts";
 import { Fd } from "../ffi/sys/fd.ts";
 import { __WALL, wait4 } from "../ffi/sys/ptrace.ts";
 import { fcntlGet, openat } from "../ffi/sys/file.ts";
@@ -25,7 +25,6 @@ import type { SourceMount } from "./types.ts";
 
 /** How often everything is done: after a few rounds it is as fast as it gets. */
 const ROUNDS = 4;
-const F_GETSIG = 11;
 
 /** Does it. What fails here fails again, and is told, when it matters. Blocks for some ten milliseconds. */
 export function rehearse(): void {

@@ -23,6 +23,7 @@ import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inot
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
 import type { InotifyWatch, LockEntry } from "./procfs/fdinfo.ts";
+import { mapFilesName } from "./procfs/maps.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { TaskStatus } from "./procfs/status.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
@@ -88,7 +89,7 @@ export class Replacements implements Disposable {
         const flags = mapping.writable ? O_RDWR : O_RDONLY;
         const fd = this.#unlessLeased(mapping.place, () => this.opener.file(mapping.place, flags, status));
         if (fd >= 0) this.files.set(mapping, fd);
-        else this.#hinder(memory.pid, "map", fd, mapping.place, { address: addressText(mapping) });
+        else this.#hinder(memory.pid, "map", fd, mapping.place, { address: mapFilesName(mapping.area) });
       }
       if (memory.exe === undefined) continue;
       const fd = this.opener.file(memory.exe, O_RDONLY, status);
@@ -280,8 +281,4 @@ function isSameFile(one: number, other: number): boolean {
     return false;
   }
   return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
-}
-
-function addressText({ area: { start, end } }: Mapping): string {
-  return `${start.toString(16)}-${end.toString(16)}`;
 }

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
-import { capget } from "../ffi/sys/identity.ts";
+import { CAP_SYS_RESOURCE, RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
+import { capget, hasCapability } from "../ffi/sys/identity.ts";
 import { prlimit64, type Rlimit } from "../ffi/sys/process.ts";
 import type { Hindrance, Inventory, Table } from "./inventory.ts";
 
-const CAP_SYS_RESOURCE = 24n;
 /** What is needed besides what is brought: a pair of sockets, directories, an executable, and some to spare. */
 const SPARE = 12;
 
@@ -22,7 +21,7 @@ export function neededRoom(inventory: Inventory, table: Table): number {
 /** Tables that cannot be given the room. */
 export function roomHindrances(inventory: Inventory): Hindrance[] {
   const own = capget();
-  const mayRaise = typeof own !== "number" && (own.effective >> CAP_SYS_RESOURCE & 1n) === 1n;
+  const mayRaise = typeof own !== "number" && hasCapability(own.effective, CAP_SYS_RESOURCE);
   const hindrances: Hindrance[] = [];
   for (const table of mayRaise ? [] : inventory.tables) {
     const limit = prlimit64(table.pid, RLIMIT_NOFILE);

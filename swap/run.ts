@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { F_GETOWN_EX, F_GETSIG } from "../ffi/sys/constants.ts";
 import { fcntlGet, fcntlLock } from "../ffi/sys/file.ts";
 import { Actor } from "./actor.ts";
 import { Candidates } from "./candidates.ts";
@@ -24,6 +25,7 @@ import { releaseLate, StopError, StoppedSet } from "./stop.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
 import { type Step, Transaction } from "./transaction.ts";
 import type { Obstacle, Selection, SourceMount, SwapResult } from "./types.ts";
+import { describe } from "./words.ts";
 
 /** What is to be done. */
 export interface SwapRequest {
@@ -31,8 +33,6 @@ export interface SwapRequest {
   readonly sources: readonly SourceMount[];
   /** Which processes. */
   readonly selection: Selection;
-  /** Processes that are never stopped; this one is not in any case. */
-  readonly excluded?: readonly number[];
   /** Whether what cannot be moved is left; otherwise anything in the way is a refusal. */
   readonly leave: boolean;
   /** Whether to only look. */
@@ -62,16 +62,6 @@ export class SwapRefused extends Error {
     const more = obstacles.length > 1 ? ` (and ${obstacles.length - 1} more)` : "";
     super(first === undefined ? "refused" : `${describe(first)}${more}`);
   }
-}
-
-/** An obstacle as a sentence. */
-export function describe({ pid, comm, kind, fd, address, path, reason }: Obstacle): string {
-  const which = fd !== undefined ? ` ${fd}` : address !== undefined ? ` ${address}` : "";
-  const where = path === undefined ? "" : ` (${new TextDecoder().decode(path)})`;
-  const what = kind === "process" ? "" : `: ${kind}${which}${where}`;
-  // What is nobody's in particular is a mount.
-  if (pid === 0) return `mount${where} ${reason}`;
-  return `process ${pid} (${comm})${what} ${reason}`;
 }
 
 /** How long to wait before looking again at what is in the way only for a moment, in milliseconds: first and at most. */
@@ -116,27 +106,22 @@ function attempt(
   first: boolean,
   last: boolean,
 ): SwapResult {
-  const candidates = new Candidates(request.selection, request.sources, [
-    Deno.pid,
-    ...(request.excluded ?? []),
-  ]);
+  const candidates = new Candidates(request.selection, request.sources, [Deno.pid]);
   const found = candidates.next();
   if (first) lookAhead(found, request.sources);
   hooks.progress?.("stopping", found.length, 0);
-  const outcome = { stopped: undefined as number | undefined };
   using late = new DisposableStack(); // what is closed when the tasks run again
   let result: Omit<SwapResult, "stoppedMs">;
+  let began: number | undefined;
   {
     using stopped = new StoppedSet();
     // Before they stop, so that the tasks that did not stop in time go on.
     stopped.stop(found, () => candidates.next(), performance.now() + stopMs);
-    outcome.stopped = stopped.began;
+    began = stopped.began;
     hooks.progress?.("collecting", found.length, stopped.taskCount);
     result = move(request, hooks, stopped, late, last);
   }
-  const stoppedMs = found.length === 0 || outcome.stopped === undefined
-    ? 0
-    : performance.now() - outcome.stopped;
+  const stoppedMs = found.length === 0 || began === undefined ? 0 : performance.now() - began;
   hooks.progress?.("swapped", result.processes.length, result.tasks);
   return { ...result, stoppedMs };
 }
@@ -225,9 +210,6 @@ function move(
 function gone({ tid }: TaskGone): Obstacle {
   return { pid: tid, comm: "", kind: "process", reason: "has ended meanwhile", transient: true };
 }
-
-const F_GETOWN_EX = 16;
-const F_GETSIG = 11;
 
 /** Who is signalled for descriptions, as this process sees them; in another pid namespace the numbers are others. */
 function ownersOf(inventory: Inventory, { old }: Replacements): Map<Description, Owner> {

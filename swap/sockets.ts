@@ -7,11 +7,13 @@
  */
 import { Errno, SysError } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
+import { O_CLOEXEC } from "../ffi/sys/constants.ts";
 import { closeFd } from "../ffi/sys/file.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import type { Actor } from "./actor.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
+import { readFdinfo } from "./task_files.ts";
 import type { Obstacle, SourceMount } from "./types.ts";
 import { hasQueued, judgeUnixSocket, type UnixMove, type UnixObstacle } from "./unix_sockets.ts";
 import { listUnixSocketsOf, socketsOn, type UnixSocket } from "./unix_sockets_diag.ts";
@@ -130,20 +132,13 @@ function withoutPeers(verdict: UnixMove | UnixObstacle): UnixMove | UnixObstacle
 
 /** Adds a socket to what is moved. */
 function describe(inventory: Inventory, holders: readonly SocketHolder[]): Description {
-  const closeOnExec = ({ table, fd }: SocketHolder) => {
-    const bytes = readProcFile(`/proc/${table.task.tid}/fdinfo/${fd}`);
-    const flags = typeof bytes === "number"
-      ? null
-      : /^flags:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
-    return {
-      closeOnExec: (parseInt(flags?.[1] ?? "0", 8) & 0o2000000) !== 0,
-      flags: parseInt(flags?.[1] ?? "0", 8),
-    };
-  };
-  const described = holders.map((holder) => ({ ...holder, ...closeOnExec(holder) }));
+  const described = holders.map(({ table, fd }) => {
+    const flags = readFdinfo(`/proc/${table.task.tid}/fdinfo/${fd}`)?.flags ?? 0;
+    return { table, fd, flags: flags & ~O_CLOEXEC, closeOnExec: (flags & O_CLOEXEC) !== 0 };
+  });
   const description: Description = {
     place: undefined,
-    flags: described[0]!.flags & ~0o2000000,
+    flags: described[0]!.flags,
     position: 0n,
     watches: [],
     holders: described.map(({ table, fd, closeOnExec }) => ({ table, fd, closeOnExec, locks: [] })),

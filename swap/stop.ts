@@ -15,8 +15,6 @@ export interface StoppedProcess {
   readonly pid: number;
   /** Its command name. */
   readonly comm: string;
-  /** When it was started, in clock ticks: with the pid the name of the process for ever. */
-  readonly startTime: bigint;
   /** Its tasks by thread id, the leader first unless it has ended before its threads. */
   readonly tasks: Map<number, Tracee>;
 }
@@ -94,8 +92,7 @@ export class StoppedSet implements Disposable {
     if (stat === undefined) return;
     // A process whose first thread has ended looks like a zombie, but has others.
     if ((stat.state === "Z" || stat.state === "X") && tasksOf(pid).length <= 1) return;
-    const { startTime } = stat;
-    this.#processes.set(pid, { pid, comm: commOf(pid), startTime, tasks: new Map() });
+    this.#processes.set(pid, { pid, comm: commOf(pid), tasks: new Map() });
   }
 
   /** Seizes every task of every process, and waits for them, until a pass finds no new one. */

@@ -22,6 +22,7 @@ import { closeFd, fstat, openat, pread, read, statx, StatxBuffer } from "../ffi/
 import { cstr } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { injection } from "./arch/injection.ts";
+import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
 import { parseStat, type TaskStat } from "./procfs/stat.ts";
 import { parseStatus, type TaskStatus } from "./procfs/status.ts";
 
@@ -97,6 +98,12 @@ export function readStatus(tid: number): TaskStatus | undefined {
 export function readStat(pid: number): TaskStat | undefined {
   const bytes = readRecord(`/proc/${pid}/stat`);
   return bytes === undefined ? undefined : parseStat(bytes);
+}
+
+/** What fdinfo says of a descriptor; undefined when it is gone. */
+export function readFdinfo(path: string): FdInfo | undefined {
+  const bytes = readRecord(path);
+  return bytes === undefined ? undefined : parseFdinfo(bytes);
 }
 
 /** A process's command name for people. */

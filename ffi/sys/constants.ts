@@ -178,6 +178,16 @@ export const F_SETFD = 2;
 export const F_GETFL = 3;
 /** fcntl(2): set status flags. */
 export const F_SETFL = 4;
+/** fcntl(2): which signal tells of readiness; 0 for SIGIO. */
+export const F_SETSIG = 10;
+/** fcntl(2): what F_SETSIG has set. */
+export const F_GETSIG = 11;
+/** fcntl(2): who is told of readiness, as a struct f_owner_ex. */
+export const F_SETOWN_EX = 15;
+/** fcntl(2): what F_SETOWN_EX has set. */
+export const F_GETOWN_EX = 16;
+/** fcntl(2): take or give up a lease. */
+export const F_SETLEASE = 1024;
 /** fcntl(2): who holds a POSIX lock. */
 export const F_GETLK = 5;
 /** fcntl(2): take or drop a POSIX lock. */

@@ -96,6 +96,11 @@ export interface Capabilities {
   readonly inheritable: bigint;
 }
 
+/** Whether a capability (CAP_*) is in a set, as `capget` and `/proc/PID/status` have it. */
+export function hasCapability(set: bigint, capability: number): boolean {
+  return (set >> BigInt(capability) & 1n) === 1n;
+}
+
 /** capget(2) of a thread, 0 for this one. Returns the sets, or a negated error number: ESRCH when there is no such thread. */
 export function capget(tid: number = 0): Capabilities | number {
   const header = new Int32Array([0x20080522, tid]); // _LINUX_CAPABILITY_VERSION_3
