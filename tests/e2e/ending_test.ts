@@ -385,10 +385,11 @@ for (const hangUp of hangUps) {
       for (const [id, [method, params]] of requests.entries()) {
         await daemon.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
       }
-      for (let read = 0; read < line; read++) {
+      // Events of one kind that wait together become one: a run can have fewer lines than the one before.
+      for (let read = 0; read < line && !last; read++) {
         const message = JSON.parse(await within(`line ${read + 1}`, daemon.line()));
         assertEquals(message.error, undefined);
-        last ||= message.id === requests.length - 1;
+        last = message.id === requests.length - 1;
       }
       if (hangUp !== "stdin") await daemon.closeOutput();
       if (hangUp !== "stdout") await daemon.closeInput();
