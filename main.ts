@@ -3,6 +3,10 @@ import { startAhead } from "./host/ahead.ts";
 if (import.meta.main) {
   // Before anything else is loaded: starting a worker takes longer than all that.
   if (Deno.args[0] === "serve") startAhead();
+  if (Deno.args[0] === "tracer") {
+    const { runTracer } = await import("./host/tracer.ts");
+    Deno.exit(await runTracer());
+  }
   const { main } = await import("./cli/main.ts");
   const { processTerminal } = await import("./cli/terminal.ts");
   Deno.exit(await main(Deno.args, processTerminal()));

@@ -55,3 +55,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   const host = await import("./host/serve.ts");
   return await host.serve(options);
 }
+
+/**
+ * Runs the tracer, the process that {@linkcode serve} has for moving processes, until its stdin ends; see {@linkcode ServeOptions.tracer}.
+ *
+ * @returns the exit code
+ */
+export async function runTracer(): Promise<number> {
+  const host = await import("./host/tracer.ts");
+  return await host.runTracer();
+}

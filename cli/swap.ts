@@ -54,7 +54,7 @@ function selection({ pids, tree, cgroup, pidNamespace }: SwapCommandOptions): Mo
 /**
  * `spfs swap`: moves running processes from one mount to another, in this program, without a daemon.
  *
- * @param runSwap carries the order out; on a worker of this program when absent
+ * @param runSwap carries the order out; by a tracer of this program when absent
  * @returns "failed" when it was refused, or would be
  */
 export async function swap(
@@ -72,8 +72,8 @@ export async function swap(
 
 async function ownRunSwap(): Promise<RunSwap> {
   const { createRunSwap } = await import("../host/swap_jobs.ts");
-  const { startSwapWorker } = await import("../host/workers.ts");
-  return createRunSwap(startSwapWorker, 0);
+  const { startTracer } = await import("../host/tracer_process.ts");
+  return createRunSwap(startTracer, 0);
 }
 
 async function report(

@@ -32,7 +32,8 @@ import { Supervisor } from "./supervisor.ts";
 import { createRunSwap } from "./swap_jobs.ts";
 import { supportsBeneath } from "./swap_support.ts";
 import { within } from "./time_limit.ts";
-import { startNamespaceWorker, startSwapWorker } from "./workers.ts";
+import { startTracer } from "./tracer_process.ts";
+import { startNamespaceWorker } from "./workers.ts";
 
 /** How long clients have to read their last replies, in milliseconds. */
 const lastRepliesMs = 1000;
@@ -97,7 +98,7 @@ class Daemon {
       ownerTag: formatOwnerTag(this.#owner),
       log,
       run,
-      runSwap: createRunSwap(startSwapWorker),
+      runSwap: createRunSwap((events) => startTracer(events, options.tracer)),
       startMountWorker: takeMountWorker,
       emit: (event, params) => {
         this.#server.emit(event, params);

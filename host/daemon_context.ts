@@ -18,7 +18,7 @@ export interface DaemonContext {
   readonly log: Log;
   /** Runs a job on a namespace worker. */
   readonly run: RunJob;
-  /** Moves processes from one mount to another, on the swap worker. */
+  /** Moves processes from one mount to another, by the tracer process. */
   readonly runSwap: RunSwap;
   /** Starts a mount worker. */
   readonly startMountWorker: () => Worker;

@@ -19,6 +19,11 @@ export interface ServeOptions {
   readonly log?: string | undefined;
   /** What is logged. */
   readonly logLevel: LogLevel;
+  /**
+   * The program that moves processes, with its arguments: one that runs `runTracer` of mod.ts. Only for an executable that was compiled of
+   * another program than spfs; Deno runs the sources, and `spfs` has it in itself.
+   */
+  readonly tracer?: readonly string[] | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The main thread's side of the swap worker: one worker, since a task can have one tracer; orders wait for each other. The worker is
- * started for the first order and ends when none comes for a while.
+ * Orders to the tracer: there is one, since a task can have one tracer; orders wait for each other. It is started for the first order and
+ * ends when none comes for a while.
  *
  * @module
  */
@@ -8,35 +8,48 @@
 import { ControlError } from "../control/errors.ts";
 import { Errno } from "../ffi/errno.ts";
 import { fromWorker } from "./control_errors.ts";
-import type { RunSwap, SwapHooks, SwapOrder, SwapOutcome, SwapReply } from "./swap_messages.ts";
+import { closeFd } from "../ffi/sys/file.ts";
+import type {
+  RunSwap,
+  SwapHooks,
+  SwapOrder,
+  SwapOutcome,
+  SwapReply,
+  Tracer,
+  TracerEvents,
+} from "./swap_messages.ts";
 
 interface Task extends PromiseWithResolvers<SwapOutcome> {
   readonly order: SwapOrder;
   readonly hooks: SwapHooks;
   /** Stops listening to the signal. */
   settled(): void;
+  /** Descriptors that the tracer was given. */
+  readonly given: number[];
 }
+
+/** Starts a tracer. */
+export type StartTracer = (events: TracerEvents) => Tracer;
 
 /**
  * A function that carries out swaps.
  *
- * @param start starts the worker
- * @param lingerMs how long the worker is kept without an order, in milliseconds
+ * @param lingerMs how long the tracer is kept without an order, in milliseconds
  */
-export function createRunSwap(start: () => Worker, lingerMs: number = 1000): RunSwap {
+export function createRunSwap(start: StartTracer, lingerMs: number = 1000): RunSwap {
   const queue = new Queue(start, lingerMs);
   return (order, hooks = {}) => queue.add(order, hooks);
 }
 
 class Queue {
-  readonly #start: () => Worker;
+  readonly #start: StartTracer;
   readonly #lingerMs: number;
   readonly #waiting: Task[] = [];
   #running: Task | undefined;
-  #worker: Worker | undefined;
+  #tracer: Tracer | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: () => Worker, lingerMs: number) {
+  constructor(start: StartTracer, lingerMs: number) {
     this.#start = start;
     this.#lingerMs = lingerMs;
   }
@@ -54,6 +67,7 @@ class Queue {
       ...Promise.withResolvers<SwapOutcome>(),
       order,
       hooks,
+      given: [],
       settled: () => signal?.removeEventListener("abort", takeBack),
     };
     signal?.addEventListener("abort", takeBack, { once: true });
@@ -62,66 +76,73 @@ class Queue {
     return task.promise;
   }
 
-  /** Gives the worker the next order, unless it has one; without orders it lingers. */
+  /** Gives the tracer the next order, unless it has one; without orders it lingers. */
   #next(): void {
     if (this.#running !== undefined) return;
     clearTimeout(this.#linger);
     const task = this.#waiting.shift();
     if (task === undefined) {
-      this.#linger = setTimeout(() => this.#endWorker(), this.#lingerMs);
+      this.#linger = setTimeout(() => this.#endTracer(), this.#lingerMs);
       Deno.unrefTimer(this.#linger);
       return;
     }
     this.#running = task;
     task.settled();
     task.hooks.begun?.();
-    this.#worker ??= this.#startWorker();
-    this.#worker.postMessage(task.order);
+    this.#tracer ??= this.#startTracer();
+    this.#tracer.send({ order: task.order });
   }
 
-  #startWorker(): Worker {
-    const worker = this.#start();
-    worker.onmessage = ({ data }: MessageEvent<SwapReply>) => {
-      if (worker !== this.#worker) return;
-      if ("progress" in data) this.#running?.hooks.progress?.(data.progress.step, data.progress.detail);
-      else if ("openNode" in data) void this.#openNode(data);
-      else if ("outcome" in data) this.#finish((task) => task.resolve(data.outcome));
-      else this.#finish((task) => task.reject(fromWorker(data.error)));
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.#fail(worker, `the swap worker failed: ${event.message}`);
-    };
-    worker.onmessageerror = () => this.#fail(worker, "the swap worker sent what cannot be read");
-    return worker;
+  #startTracer(): Tracer {
+    const tracer = this.#start({
+      replied: (reply) => {
+        if (tracer === this.#tracer) this.#take(reply);
+      },
+      failed: (message) => {
+        if (tracer !== this.#tracer) return;
+        // The next order gets a new one.
+        this.#endTracer();
+        const error = new ControlError("internal", `the tracer failed: ${message}`);
+        this.#finish((task) => task.reject(error));
+      },
+    });
+    return tracer;
   }
 
-  async #openNode({ openNode, answer }: Extract<SwapReply, { openNode: bigint }>): Promise<void> {
+  #take(reply: SwapReply): void {
+    if ("progress" in reply) this.#running?.hooks.progress?.(reply.progress.step, reply.progress.detail);
+    else if ("openNode" in reply) void this.#openNode(reply.openNode);
+    else if ("outcome" in reply) this.#finish((task) => task.resolve(reply.outcome));
+    else this.#finish((task) => task.reject(fromWorker(reply.error)));
+  }
+
+  async #openNode(nodeid: bigint): Promise<void> {
+    const [task, tracer] = [this.#running, this.#tracer];
+    let node: number;
     try {
-      answer[0] = await this.#running?.hooks.openNode?.(openNode) ?? -Errno.ENOENT;
+      node = await task?.hooks.openNode?.(nodeid) ?? -Errno.ENOENT;
     } catch {
-      answer[0] = -Errno.EIO;
+      node = -Errno.EIO;
     }
-    answer[1] = 1;
-    Atomics.notify(answer, 1);
-  }
-
-  /** A worker that failed is in no known state: it is ended, and the next order gets a new one. */
-  #fail(worker: Worker, message: string): void {
-    if (worker !== this.#worker) return;
-    this.#endWorker();
-    this.#finish((task) => task.reject(new ControlError("internal", message)));
+    if (node >= 0) {
+      if (task === undefined || task !== this.#running) return void closeFd(node);
+      task.given.push(node);
+    }
+    tracer?.send({ node });
   }
 
   #finish(settle: (task: Task) => void): void {
     const task = this.#running;
     this.#running = undefined;
-    if (task !== undefined) settle(task);
+    if (task !== undefined) {
+      task.given.forEach(closeFd);
+      settle(task);
+    }
     this.#next();
   }
 
-  #endWorker(): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+  #endTracer(): void {
+    this.#tracer?.end();
+    this.#tracer = undefined;
   }
 }

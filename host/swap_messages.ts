@@ -1,5 +1,5 @@
 /**
- * The orders of the swap worker, as plain data. Types only.
+ * What the daemon and its tracer tell each other, as plain data. Types only.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export interface StubOrder {
   readonly deadlineMs: number;
 }
 
-/** An order of the swap worker. */
+/** An order to the tracer. */
 export type SwapOrder = MountsOrder | StubOrder;
 
 /** A step of a swap. "swapped" comes last, when the tasks run again. */
@@ -71,7 +71,7 @@ export type SwapOutcome =
 export interface SwapHooks {
   /** It reached a step. */
   progress?(step: SwapStep, detail: SwapDetail): void;
-  /** The worker takes the order now: from here on it is carried out to its end. */
+  /** The tracer takes the order now: from here on it is carried out to its end. */
   begun?(): void;
   /**
    * A file of the stub that has lost its name, by its nodeid: a descriptor of the real file, which passes to the caller, or a negated error
@@ -85,14 +85,36 @@ export interface SwapHooks {
 /**
  * Carries an order out, after those that came before: there is one tracer.
  *
- * @throws {ControlError} `system` when a mountpoint cannot be looked at, `internal` when the worker failed
+ * @throws {ControlError} `system` when a mountpoint cannot be looked at, `internal` when the tracer failed
  */
 export type RunSwap = (order: SwapOrder, hooks?: SwapHooks) => Promise<SwapOutcome>;
 
-/** What the worker posts: any number of steps, then how the order ended or why it could not be carried out. */
+/** What the tracer is sent. */
+export type TracerRequest =
+  | { readonly order: SwapOrder }
+  /** Answers `openNode`: a descriptor of the sender's, open until the order ends, or a negated error number. */
+  | { readonly node: number };
+
+/** What the tracer sends: any number of steps and questions, then how the order ended or why it could not be carried out. */
 export type SwapReply =
-  /** Asks for a file, see {@linkcode SwapHooks.openNode}: the answer goes into the first element of the array, then the second becomes 1. */
-  | { readonly openNode: bigint; readonly answer: Int32Array }
   | { readonly progress: { readonly step: SwapStep; readonly detail: SwapDetail } }
+  /** Asks for a file, see {@linkcode SwapHooks.openNode}, and waits for the answer. */
+  | { readonly openNode: bigint }
   | { readonly outcome: SwapOutcome }
   | { readonly error: WorkerError };
+
+/** A running tracer. */
+export interface Tracer {
+  /** Sends it something. */
+  send(request: TracerRequest): void;
+  /** Lets it end when it has carried out what it was sent. */
+  end(): void;
+}
+
+/** Who listens to a tracer. */
+export interface TracerEvents {
+  /** It sent something. */
+  replied(reply: SwapReply): void;
+  /** It has ended, or is ended because it is in no known state. Called last. */
+  failed(message: string): void;
+}

@@ -1,5 +1,5 @@
 /**
- * Carrying out the orders of the swap worker.
+ * Carrying out the orders of the tracer.
  *
  * @module
  */
@@ -19,6 +19,18 @@ import { type FollowingMount, type OtherMount, otherMounts } from "./stub_mounts
 import type { Obstacle, SourceMount, SwapResult } from "../swap/types.ts";
 import { mountAt, sourceOf } from "./swap_sources.ts";
 
+/** What an order is carried out in. */
+export interface SwapSurroundings {
+  /** It reached a step. */
+  progress(step: SwapStep, detail: SwapDetail): void;
+  /** Processes besides this one that are not touched: who ordered. */
+  readonly stay: readonly number[];
+  /** A file of the stub that has lost its name, see {@linkcode Place}: a descriptor, which passes to the caller, or a negated error number. */
+  openNode(nodeid: bigint): number;
+  /** For tests, as in {@linkcode runSwap}. */
+  readonly step?: Step;
+}
+
 /**
  * Carries out an order. Blocks for as long as it takes.
  *
@@ -27,8 +39,7 @@ import { mountAt, sourceOf } from "./swap_sources.ts";
  */
 export function runSwapOrder(
   order: MountsOrder,
-  progress: (step: SwapStep, detail: SwapDetail) => void,
-  inject?: Step,
+  { progress, stay, step }: Omit<SwapSurroundings, "openNode">,
 ): SwapOutcome {
   const source = mountAt(order.source);
   using _source = source.root;
@@ -43,6 +54,7 @@ export function runSwapOrder(
   const request = {
     sources: [sourceOf(source.entry, target.root.raw)],
     selection,
+    stay,
     leave,
     dryRun,
     deadlineMs,
@@ -50,7 +62,7 @@ export function runSwapOrder(
   try {
     const result = runSwap(request, {
       progress: (step, processes, tasks) => progress(step, { processes, tasks }),
-      ...(inject !== undefined && { step: inject }),
+      ...(step !== undefined && { step }),
     });
     return { ok: true, result };
   } catch (error) {
@@ -64,13 +76,11 @@ export function runSwapOrder(
 /**
  * Moves a stub's users to the real mount and puts that in the stub's place. Blocks for as long as it takes.
  *
- * @param openNode a file of the stub that has lost its name, see {@linkcode Place}
  * @throws {ControlError} when the mounts cannot be switched; everything was undone then
  */
 export function runStubOrder(
   order: StubOrder,
-  progress: (step: SwapStep, detail: SwapDetail) => void,
-  openNode: (nodeid: bigint) => number,
+  { progress, stay, openNode, step }: SwapSurroundings,
 ): SwapOutcome {
   const { swap, mountId, selection, leave, deadlineMs } = order;
   const { mountpoint, stub: { major, minor }, mountFd } = swap;
@@ -103,12 +113,13 @@ export function runStubOrder(
     switched.push(...late.filter(replace));
   };
   try {
-    const result = runSwap({ sources, selection, leave, dryRun: false, deadlineMs }, {
+    const result = runSwap({ sources, selection, stay, leave, dryRun: false, deadlineMs }, {
       progress: (step, processes, tasks) => progress(step, { processes, tasks }),
+      ...(step !== undefined && { step }),
       unnamed: (place) => unnamedNode(place, openNode),
       switchMounts,
     });
-    const whole = moveSwitched(order, switched, result, left);
+    const whole = moveSwitched(order, stay, switched, result, left);
     return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   } catch (error) {
     if (!(error instanceof SwapRefused)) throw asFailure(error);
@@ -117,7 +128,7 @@ export function runStubOrder(
     // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
     switchMounts();
     const nobody = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
-    const whole = moveSwitched(order, switched, nobody, left);
+    const whole = moveSwitched(order, stay, switched, nobody, left);
     return { ok: true, result: { ...whole, left: [...whole.left, ...left] }, method: method! };
   }
 }
@@ -133,6 +144,7 @@ function messageOf(error: unknown): string {
 /** Moves the users of mounts that have been replaced: those for which there was nothing to move to before. */
 function moveSwitched(
   { selection, deadlineMs }: StubOrder,
+  stay: readonly number[],
   switched: readonly FollowingMount[],
   before: SwapResult,
   left: Obstacle[],
@@ -147,7 +159,7 @@ function moveSwitched(
   }
   if (sources.length === 0) return before;
   try {
-    const more = runSwap({ sources, selection, leave: true, dryRun: false, deadlineMs });
+    const more = runSwap({ sources, selection, stay, leave: true, dryRun: false, deadlineMs });
     return {
       processes: [...before.processes, ...more.processes],
       left: [...before.left, ...more.left],

@@ -13,8 +13,3 @@ export function startMountWorker(): Worker {
 export function startNamespaceWorker(): Worker {
   return new Worker(new URL("./namespace_worker.ts", import.meta.url), { type: "module", name: "namespace" });
 }
-
-/** Starts the worker that moves processes from one mount to another. */
-export function startSwapWorker(): Worker {
-  return new Worker(new URL("./swap_worker.ts", import.meta.url), { type: "module", name: "swap" });
-}

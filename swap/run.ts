@@ -33,6 +33,8 @@ export interface SwapRequest {
   readonly sources: readonly SourceMount[];
   /** Which processes. */
   readonly selection: Selection;
+  /** Processes besides this one that are never stopped: those it works for. */
+  readonly stay: readonly number[];
   /** Whether what cannot be moved is left; otherwise anything in the way is a refusal. */
   readonly leave: boolean;
   /** Whether to only look. */
@@ -106,7 +108,7 @@ function attempt(
   first: boolean,
   last: boolean,
 ): SwapResult {
-  const candidates = new Candidates(request.selection, request.sources, [Deno.pid]);
+  const candidates = new Candidates(request.selection, request.sources, [Deno.pid, ...request.stay]);
   const found = candidates.next();
   if (first) lookAhead(found, request.sources);
   hooks.progress?.("stopping", found.length, 0);
@@ -161,7 +163,8 @@ function move(
   // When everybody is moved who refers to the sources, nobody is outside.
   const outsiders = request.selection.kind === "referring"
     ? []
-    : sharedWithOutsiders(inventory, (pid) => pid === Deno.pid || stopped.has(pid));
+    : sharedWithOutsiders(inventory, (pid) =>
+      pid === Deno.pid || request.stay.includes(pid) || stopped.has(pid));
   const hindrances: Hindrance[] = [
     ...outsiders,
     ...inventory.hindrances,

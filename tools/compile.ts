@@ -11,7 +11,7 @@ import { capture, type CommandResult } from "./command.ts";
 import { sha256OfFolder } from "./digest.ts";
 import { OLDER_VERSION, olderDeno, olderDenoEnvironment } from "./older_deno.ts";
 import { runtimeBase } from "./runtime_base.ts";
-import { NURSERY } from "./runtime_flags.ts";
+import { NURSERY } from "../host/runtime_flags.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 

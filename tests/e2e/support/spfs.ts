@@ -16,7 +16,7 @@ import type {
 import { type Child, type Ended, run } from "./child.ts";
 import { within } from "./proc.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { NURSERY } from "../../../tools/runtime_flags.ts";
+import { NURSERY } from "../../../host/runtime_flags.ts";
 
 /** A way to run spfs. */
 export interface Binary {

@@ -56,8 +56,7 @@ for (let turn = 0; turn < order.repeat; turn++) {
         dryRun,
         deadlineMs,
       },
-      () => {},
-      step,
+      { progress: () => {}, stay: [], step },
     );
   } catch (error) {
     outcome = {
