@@ -24,7 +24,7 @@ export async function ok(): Promise<TestReport> {
     await deno("format", "fmt", "--check"),
     await deno("lint", "lint"),
     await deno("types", "check", "--quiet"),
-    await deno("documentation", "doc", "--lint", "mod.ts", "ffi/mod.ts"),
+    await deno("documentation", "doc", "--lint", "mod.ts", "ffi/mod.ts", "criu/mod.ts"),
     await testStep({ name: "examples", args: ["--doc", ...documented], cwd, timeoutMs: 120_000 }),
     await testStep({
       name: "tests without mounts",

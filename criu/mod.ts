@@ -1,0 +1,26 @@
+/**
+ * CRIU's images: what a restore needs of file systems, before it happens.
+ *
+ * ```ts ignore
+ * const images = readImages("/var/lib/checkpoints/1");
+ * const mount = chooseMount(images, { mountpoint: new TextEncoder().encode("/mnt/net") });
+ * for (const { type, path, size } of nodesOfMount(images, mount).nodes) console.log(type, pathText(path), size);
+ * ```
+ *
+ * @module
+ */
+
+export type { BoundSocket, Ghost, ImageMount, NamedFile, Process, Remap, Watched } from "./entries.ts";
+export { ImageError } from "./image_error.ts";
+export { directorySource, type ImageSource } from "./image_source.ts";
+export { type Images, inventoryName, readImages, readImagesFrom } from "./images.ts";
+export {
+  chooseMount,
+  type ChosenMount,
+  type MountChoice,
+  MountChoiceError,
+  ownNamespaceNumber,
+} from "./mounts.ts";
+export { bytesOf, keyOf, type PathKey } from "./names.ts";
+export { type ImageNode, type NodeList, type NodeOrigin, nodesOfMount } from "./nodes.ts";
+export type { FileStat, FileType, Side, SideFile, SideMount, SideNamespace } from "./side.ts";

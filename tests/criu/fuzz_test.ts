@@ -1,0 +1,153 @@
+/**
+ * The reader of images under damaged ones: it fails with an error that names the file, or reads them, and takes no more memory than their
+ * length allows. The seed is fixed; `SPFS_FUZZ_SEED` and `SPFS_FUZZ_ROUNDS` choose others.
+ */
+import { assert, assertThrows } from "@std/assert";
+import { chooseMount, ImageError, MountChoiceError, nodesOfMount, readImagesFrom } from "../../criu/mod.ts";
+import {
+  concat,
+  fanotify,
+  image,
+  imagesOf,
+  inotify,
+  magics,
+  memorySource,
+  mount,
+  named,
+  socket,
+} from "./support/made_images.ts";
+
+const seed = Number(Deno.env.get("SPFS_FUZZ_SEED") ?? 20261126);
+const rounds = Number(Deno.env.get("SPFS_FUZZ_ROUNDS") ?? 20_000);
+
+/** A small deterministic generator (mulberry32): numbers in 0 to 1. */
+function generator(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const corpus = imagesOf({
+  files: [
+    named(1, "/mnt/net/a/b", { mode: 0o100640, size: 1n << 40n, flags: 2 }),
+    named(2, "/mnt/net/c", { mode: 0o40755, mountId: 77 }),
+    named(3, "/mnt/net/link_remap.3"),
+    socket(4, "/mnt/net/socket\0"),
+    socket(5, "relative", { directory: "/mnt/net", mountId: 77 }),
+    inotify(7, [{ path: "mnt/net/watched", mask: 2, mountId: 77 }]),
+    fanotify(8, [{ path: "/mnt/net/marked", mask: 0x20 }]),
+  ],
+  remaps: [[1, 2, 1], [2, 3, 0]],
+  ghosts: { 2: "content" },
+  processes: [{ pid: 5, cwd: 2, root: 2, exe: 1, mappings: [{ file: 1, status: 1 << 6, flags: 0x2002 }] }],
+  namespaces: { 12: [mount(76, 76, "/"), mount(77, 76, "/mnt/net", { key: "net" })] },
+});
+
+/** What numbers in images are likely to be mistaken for. */
+const tokens = [
+  [0xff, 0xff, 0xff, 0xff],
+  [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+  [0x00, 0x00, 0x00, 0x80],
+  [0x0b, 0x0b, 0x0b, 0x0b],
+  [0x0c],
+  [0x32, 0x80, 0x80, 0x80, 0x80, 0x08],
+  [0x2e, 0x2e, 0x2f],
+  [0x00],
+];
+
+/** The corpus with one image, now and then two, changed in some places, cut off, or taken away. */
+function mutated(random: () => number): Map<string, Uint8Array> {
+  const below = (limit: number) => Math.floor(random() * limit);
+  const files = new Map(corpus);
+  const names = [...files.keys()];
+  for (let images = 1 + Number(random() < 0.2); images > 0; images--) {
+    const name = names[below(names.length)]!;
+    const bytes = [...corpus.get(name)!];
+    for (let changes = 1 + below(4); changes > 0; changes--) {
+      const at = below(bytes.length + 1);
+      const kind = random();
+      if (kind < 0.3 && bytes.length > 0) bytes[at % bytes.length]! ^= 1 << below(8);
+      else if (kind < 0.5 && bytes.length > 0) bytes[at % bytes.length] = below(256);
+      else if (kind < 0.65) bytes.length = at;
+      else if (kind < 0.8) bytes.splice(at, 0, ...tokens[below(tokens.length)]!);
+      else if (kind < 0.9) bytes.splice(at, below(8));
+      else bytes.splice(at, 0, ...bytes.slice(at, at + below(40)));
+    }
+    if (random() < 0.02) files.delete(name);
+    else files.set(name, new Uint8Array(bytes));
+  }
+  return files;
+}
+
+const choices = [
+  { key: "net" },
+  { mountId: 77 },
+  { mountpoint: new TextEncoder().encode("/mnt/net"), namespace: 0 },
+];
+
+Deno.test(`images, damaged at random: read, or refused by an error that names the file (seed ${seed})`, () => {
+  const random = generator(seed);
+  const outcomes = { read: 0, refused: 0 };
+  for (let round = 0; round < rounds; round++) {
+    const files = mutated(random);
+    try {
+      const images = readImagesFrom(memorySource(files));
+      outcomes.read++;
+      for (const choice of choices) {
+        try {
+          nodesOfMount(images, chooseMount(images, choice));
+        } catch (error) {
+          if (!(error instanceof MountChoiceError)) throw error;
+        }
+      }
+    } catch (error) {
+      const at = `seed ${seed}, round ${round}`;
+      if (!(error instanceof ImageError)) throw new Error(`${at}: ${(error as Error).stack}`);
+      assert(files.has(error.file) || error.file === "inventory.img", `${at}: ${error.message}`);
+      const length = files.get(error.file)?.length ?? 0;
+      assert(error.offset === undefined || error.offset <= length, `${at}: ${error.message} of ${length}`);
+      outcomes.refused++;
+    }
+  }
+  // Both happen, or the mutations are of no use.
+  assert(outcomes.read > rounds / 20 && outcomes.refused > rounds / 20, JSON.stringify(outcomes));
+});
+
+Deno.test("images: a length, a number of entries and a depth that are made up take no memory", () => {
+  const files = image(magics.files, []);
+  const hostile: Record<string, [string, Uint8Array]> = {
+    "an entry of 4 GiB": ["files.img", concat([files, new Uint8Array(4).fill(0xff)])],
+    "a part of 2 GiB": [
+      "files.img",
+      image(magics.files, [new Uint8Array([0x1a, 0xff, 0xff, 0xff, 0xff, 0x07])]),
+    ],
+    "eight million empty entries": ["files.img", concat([files, new Uint8Array(32 * 1024 * 1024)])],
+    "a million groups in groups": ["files.img", image(magics.files, [new Uint8Array(1_000_000).fill(0x0b)])],
+  };
+  const before = Deno.memoryUsage().rss;
+  for (const [what, [name, bytes]] of Object.entries(hostile)) {
+    const source = memorySource(imagesOf({}).set(name, bytes));
+    assertThrows(() => readImagesFrom(source), ImageError, name, what);
+  }
+  const grown = Deno.memoryUsage().rss - before;
+  assert(grown < 128 * 1024 * 1024, `${grown} bytes more than before`);
+});
+
+Deno.test("images: an image that is longer than any of CRIU's is not read", () => {
+  const files = imagesOf({});
+  let asked = 0;
+  const source = {
+    ...memorySource(files),
+    read: (name: string, most: number) => {
+      if (name !== "files.img") return memorySource(files).read(name, most);
+      asked = most;
+      return { bytes: new Uint8Array(0), size: 2 ** 40 };
+    },
+  };
+  const { message } = assertThrows(() => readImagesFrom(source), ImageError);
+  assert(message.startsWith("files.img: 1099511627776 bytes, more than "), message);
+  assert(asked <= 128 * 1024 * 1024);
+});
