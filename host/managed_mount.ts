@@ -16,8 +16,8 @@ const inspectWithinMs = 1000;
 
 /** A replacement with what was ordered. */
 export interface Replacement {
-  /** What was ordered. */
-  readonly params: Params<"mount.replace">;
+  /** What was ordered. How processes are moved can be ordered anew while it has failed. */
+  params: Params<"mount.replace">;
   /** How it goes. */
   readonly delayed: DelayedMount;
 }

@@ -84,9 +84,14 @@ export class ReplaceMethods {
   /** The replacement that was ordered with these parameters: the one there is, or a new one. */
   #ordered(mount: ManagedMount, params: Params<"mount.replace">): Replacement {
     const existing = mount.replacement;
-    // What failed may be ordered anew, with better parameters, unless the stub serves already from what it mounted.
-    if (existing !== undefined && (existing.delayed.status.state !== "failed" || existing.delayed.serving)) {
+    // What failed may be ordered anew, with better parameters; once the stub serves from what it mounted, only those of moving processes.
+    const failed = existing?.delayed.status.state === "failed";
+    if (existing !== undefined && (!failed || existing.delayed.serving)) {
       if (sameOrder(existing.params, params)) return existing;
+      if (failed && sameOrder(existing.params, { ...params, ...swapParams(existing.params) })) {
+        existing.params = params;
+        return existing;
+      }
       const message = `mount ${mount.id} is being replaced with other parameters`;
       throw new ControlError("conflict", message, { mount: mount.id });
     }
@@ -157,6 +162,11 @@ function commitOnce(request: RequestContext): void {
 /** Whether two orders are the same: whether the client waits is no part of it. */
 function sameOrder(a: Params<"mount.replace">, b: Params<"mount.replace">): boolean {
   return sameParams({ ...a, wait: false }, { ...b, wait: false });
+}
+
+/** What an order says of moving processes. */
+function swapParams({ swap, swapProcesses, swapDeadlineMs }: Params<"mount.replace">) {
+  return { swap, swapProcesses, swapDeadlineMs };
 }
 
 function report(mounts: ManagedMount[]): Result<"mount.release"> {

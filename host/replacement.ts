@@ -101,11 +101,13 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
     async commit(mountFd) {
       const { path: mountpoint, identity: { major, minor } } = mount;
       const swap = { mountFd, mountpoint, stub: { major, minor }, ...context.areas() };
+      // What was ordered last.
+      const last = mount.replacement?.params ?? params;
       let method: string;
       try {
-        method = params.swap === "none"
+        method = last.swap === "none"
           ? await run("swap", swap)
-          : await moveAndSwap(params, mount, context, swap);
+          : await moveAndSwap(last, mount, context, swap);
       } catch (error) {
         // The stub may have been put back by a copy, which has another id.
         const entry = readMountinfo().find((entry) => entry.major === major && entry.minor === minor);

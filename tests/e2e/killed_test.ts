@@ -43,8 +43,8 @@ for (const [at, step] of steps.entries()) {
         }
         const answer = await within("the victim's answer", victim.child.ask("check"));
         if (moved) assertEquals([answer, scene.mounted()], ["ok", ["tmpfs"]]);
-        victim.child.kill("SIGKILL");
-        await victim.child.status;
+        for (const pid of victim.pids) Deno.kill(pid, "SIGKILL");
+        await until("the end of the victim", () => !victim.pids.some(isAlive));
         for (const _ of scene.mounted()) await run("umount", [mountpoint]);
         await run("umount", [scene.real]);
       }

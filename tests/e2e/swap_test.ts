@@ -103,6 +103,28 @@ await e2e("require: refused by name, and tried again when the obstacle is gone",
 }, mseal);
 
 await e2e(
+  "what was refused can be ordered anew with another swap, and with nothing else that differs",
+  async (sandbox, binary) => {
+    const scene = await SwapScene.make(sandbox, binary);
+    const fine = await scene.victim("fds", ["private"]);
+    const wrong = await scene.victim("refused", ["sealed-shared"]);
+    await scene.mirror();
+    const refused = await assertRejects(() => scene.replace({ swap: "require" }), ControlError);
+    const other = await assertRejects(() => scene.replace({ swap: "auto", flags: ["ro"] }), ControlError);
+    assertEquals([refused.kind, other.kind], ["swap_refused", "conflict"]);
+    const { state, swap } = await scene.replace({ swap: "auto" });
+    assertEquals([state, swap!.processes.map(({ pid }) => pid)], ["done", fine.pids]);
+    assertEquals(references(fine.pids[0]!, scene.stub), []);
+    for (const victim of [fine, wrong]) {
+      await victim.check("after the second order");
+      await victim.end();
+    }
+    await scene.daemonEnds();
+  },
+  mseal,
+);
+
+await e2e(
   "auto: what cannot be moved is left and told, and the daemon stays for it",
   async (sandbox, binary) => {
     const scene = await SwapScene.make(sandbox, binary);
