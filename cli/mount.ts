@@ -2,6 +2,7 @@ import type { MountCreateParams } from "../control/wire.ts";
 import { type SocketOptions, withClient } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
 import { pathText } from "./text.ts";
+import { UsageError } from "./usage.ts";
 
 /** The options of `spfs mount`. */
 export interface MountCommandOptions extends SocketOptions {
@@ -29,6 +30,16 @@ export interface MountCommandOptions extends SocketOptions {
   exec: boolean;
   /** Nothing can be written through the mount. */
   readOnly?: boolean;
+  /** The directory of images that the stand-in is populated from. */
+  images?: string;
+  /** The mount that is meant in them, by where it was. */
+  imagesMountpoint?: string;
+  /** By where it was in the mount namespace of this number. */
+  imagesNamespace?: number;
+  /** By its id at dump. */
+  imagesMountId?: number;
+  /** By CRIU's key for it. */
+  imagesKey?: string;
 }
 
 /** `spfs mount`: makes a stand-in mount. A relative mountpoint is taken from the working directory. */
@@ -42,18 +53,37 @@ export async function mount(
     id,
     mountpoint: absolute(mountpoint),
     mode: options.mode,
-    root: { mode: options.rootMode, uid: options.rootUid, gid: options.rootGid },
+    root: rootOf(options),
     size: options.size,
     attrTimeoutMs: options.attrTimeout,
     interrupts: options.interrupts,
     options: { dev: options.dev, suid: options.suid, exec: options.exec, readOnly: options.readOnly },
+    images: imagesOf(options),
   };
   const result = await withClient(options, terminal, (client) => client.call("mount.create", params));
   if (options.json === true) return terminal.out(JSON.stringify(result) + "\n");
   const there = result.createdNow ? "" : " (was there)";
+  const nodes = result.images === undefined ? "" : `, ${result.images.nodes} nodes of the images`;
   terminal.out(
-    `${result.id}: ${pathText(result.mountpoint)} in ${result.mode} mode, device ${result.device}${there}\n`,
+    `${result.id}: ${
+      pathText(result.mountpoint)
+    } in ${result.mode} mode, device ${result.device}${nodes}${there}\n`,
   );
+}
+
+/** The root's attributes; undefined when nothing is said of them, so that images may have their say. */
+function rootOf({ rootMode, rootUid, rootGid }: MountCommandOptions): MountCreateParams["root"] {
+  if (rootMode === undefined && rootUid === undefined && rootGid === undefined) return undefined;
+  return { mode: rootMode, uid: rootUid, gid: rootGid };
+}
+
+/** @throws {UsageError} when something is said of images, but not where they are */
+function imagesOf(options: MountCommandOptions): MountCreateParams["images"] {
+  const { imagesMountpoint: mountpoint, imagesNamespace: namespace, imagesMountId: mountId } = options;
+  const choice = { mountpoint, namespace, mountId, key: options.imagesKey };
+  if (options.images !== undefined) return { directory: absolute(options.images), ...choice };
+  if (Object.values(choice).every((value) => value === undefined)) return undefined;
+  throw new UsageError("which mount of the images is meant says nothing without --images");
 }
 
 /** A path as the daemon needs it: absolute. What is so already stays as it is, and the working directory is not looked at. */

@@ -122,6 +122,11 @@ function addMountCommands(program: Command, terminal: Terminal): void {
     .option("--no-suid", "set-id bits do not work")
     .option("--no-exec", "nothing can be executed")
     .option("--read-only", "nothing can be written")
+    .option("--images <dir>", "make the files that CRIU's images in this directory need")
+    .option("--images-mountpoint <path>", "of the mount that was there (default: at <mountpoint>)")
+    .option("--images-namespace <n>", "in CRIU's mount namespace of this number; 0: its own", integer)
+    .option("--images-mount-id <id>", "of the mount that had this id in mountinfo", integer)
+    .option("--images-key <key>", "of the mount that CRIU dumped as --external mnt[...]:<key>")
     .option("--json", "print JSON")
     .action(async (id, mountpoint, options) => {
       const { mount } = await import("./mount.ts");

@@ -36,6 +36,7 @@ export const errorKinds = [
   "mount_lost",
   "deadline",
   "swap_refused",
+  "bad_images",
 ] as const;
 
 /** What went wrong, for programs to branch on. */
@@ -55,6 +56,8 @@ export interface ErrorData {
   mode?: string | undefined;
   /** The entry of `file.create` that failed, from 0. */
   index?: number | undefined;
+  /** Where in the file `path` something is wrong, in bytes. */
+  offset?: number | undefined;
   /** Whether what the failed request had already done was undone. */
   rolledBack?: boolean | undefined;
   /** More text for people: kernel messages, a helper's stderr, the line of a parse error. */

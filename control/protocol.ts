@@ -92,20 +92,37 @@ const initialize = lazily({
   result: () => z.object({ protocol: version, events: z.array(z.string()) }),
 });
 
+const images = () =>
+  z.strictObject({
+    directory: absolutePath,
+    mountpoint: z.optional(absolutePath),
+    namespace: z.optional(count),
+    mountId: z.optional(count),
+    key: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
+  }).check(
+    z.refine(
+      ({ mountpoint, mountId, key }) =>
+        [mountpoint, mountId, key].filter((choice) => choice !== undefined).length <= 1,
+      { error: "has more than one of mountpoint, mountId and key" },
+    ),
+    z.refine(
+      ({ namespace, mountId, key }) =>
+        namespace === undefined || (mountId === undefined && key === undefined),
+      { path: ["namespace"], error: "goes with mountpoint only" },
+    ),
+  );
+
 const mountCreate = lazily({
   params: () =>
     z.strictObject({
       id: mountId,
       mountpoint: absolutePath,
       mode: z._default(z.enum(["restore", "stub"]), "restore"),
-      root: z.prefault(
-        z.strictObject({
-          mode: z.prefault(mode, "0755"),
-          uid: z._default(id32, 0),
-          gid: z._default(id32, 0),
-        }),
-        {},
-      ),
+      root: z.optional(z.strictObject({
+        mode: z.prefault(mode, "0755"),
+        uid: z._default(id32, 0),
+        gid: z._default(id32, 0),
+      })),
       size: z.optional(size),
       attrTimeoutMs: z._default(milliseconds, 1000),
       interrupts: z._default(z.enum(["any", "fatal"]), "any"),
@@ -118,6 +135,7 @@ const mountCreate = lazily({
         }),
         {},
       ),
+      images: z.optional(images()),
     }),
   result: () =>
     z.object({
@@ -127,6 +145,7 @@ const mountCreate = lazily({
       mountId: uint64,
       device,
       createdNow: z.boolean(),
+      images: z.optional(z.object({ nodes: count, noted: z.boolean() })),
     }),
 });
 
@@ -263,6 +282,7 @@ export const others = lazily({
         path: z.optional(reportedPath),
         mode: z.optional(mountMode),
         index: z.optional(count),
+        offset: z.optional(count),
         rolledBack: z.optional(z.boolean()),
         detail: z.optional(z.string()),
         obstacles: z.optional(z.array(obstacle())),

@@ -64,7 +64,7 @@ export interface MountCreateParams {
   mountpoint: WirePath;
   /** The mode to begin in; "restore" when absent. */
   mode?: "restore" | "stub" | undefined;
-  /** The root directory's attributes; 0755 0:0 when absent. */
+  /** The root directory's attributes; when absent those of the images, else 0755 0:0. */
   root?: { mode?: WireMode | undefined; uid?: number | undefined; gid?: number | undefined } | undefined;
   /** The most bytes of the placeholder. */
   size?: WireInt64 | undefined;
@@ -82,6 +82,22 @@ export interface MountCreateParams {
     exec?: boolean | undefined;
     readOnly?: boolean | undefined;
   } | undefined;
+  /** Images of CRIU, whose files on the mount are made before it can be seen. */
+  images?: WireImages | undefined;
+}
+
+/** Images of CRIU, and which of their mounts is meant: the one of `key`, of `mountId`, or else at `mountpoint`. */
+export interface WireImages {
+  /** Their directory, an absolute path. */
+  directory: WirePath;
+  /** Where the mount was when the tree was dumped, as its processes saw it; the stand-in's own mountpoint when absent. */
+  mountpoint?: WirePath | undefined;
+  /** In which mount namespace, by CRIU's number; 0 is CRIU's own. Where there is only one that it can be, it need not be said. */
+  namespace?: number | undefined;
+  /** The mount's id in mountinfo, when the tree was dumped. */
+  mountId?: number | undefined;
+  /** The key of CRIU's `--external mnt[PATH]:KEY`. */
+  key?: string | undefined;
 }
 
 /** What `mount.create` answers. */
@@ -98,6 +114,8 @@ export interface MountCreateResult {
   device: string;
   /** False when the same mount was there from an earlier, equal call. */
   createdNow: boolean;
+  /** With images: how many nodes were made of them, and whether what images lack had been noted beside them. */
+  images?: { nodes: number; noted: boolean } | undefined;
 }
 
 /** `file.create`: makes nodes in a mount's placeholder, all or none. */

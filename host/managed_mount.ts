@@ -4,7 +4,14 @@
  * @module
  */
 
-import type { MountMode, MountStatus, Params, ParkedRequest, ReplaceStatus } from "../control/protocol.ts";
+import type {
+  MountMode,
+  MountStatus,
+  Params,
+  ParkedRequest,
+  ReplaceStatus,
+  Result,
+} from "../control/protocol.ts";
 import type { DelayedMount } from "./delayed_mount.ts";
 import { FuseConnection } from "./fuse_connection.ts";
 import type { MountHandle } from "./mount_handle.ts";
@@ -40,6 +47,8 @@ export class ManagedMount {
   since: number = performance.now();
   /** What is parked, as its worker last said. */
   parked: { count: number; byOp: Record<string, number> } = { count: 0, byOp: {} };
+  /** What was made of images, if there were any. */
+  populated: Result<"mount.create">["images"];
   /** The replacement that was ordered, if any. */
   replacement: Replacement | undefined;
   /** Whether a replacement has taken it off its mountpoint: it is there only for what is still open on it. */

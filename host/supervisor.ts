@@ -22,7 +22,7 @@ import { ReplaceMethods } from "./replace_methods.ts";
 import { sameParams } from "./same_params.ts";
 import { SwapMethods } from "./swap_methods.ts";
 import { unlessAborted } from "./time_limit.ts";
-import type { CreateResult, GoneEvent } from "./worker_messages.ts";
+import type { CreateResult, GoneEvent, RootAttributes } from "./worker_messages.ts";
 
 /** What the supervisor tells the daemon. */
 export interface SupervisorHooks {
@@ -137,8 +137,10 @@ export class Supervisor {
     return work.finally(() => this.#unfinished.delete(work));
   }
 
-  async #create(params: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">> {
-    const { id, mountpoint } = params;
+  async #create(given: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">> {
+    const { id, mountpoint, images } = given;
+    // Without images the attributes are the same whether they are said or not.
+    const params = images === undefined ? { ...given, root: given.root ?? defaultRoot } : given;
     const existing = this.#mounts.get(id);
     if (existing !== undefined && existing.ending === undefined) {
       if (sameParams(existing.params, params)) return createResult(existing, false);
@@ -154,9 +156,15 @@ export class Supervisor {
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
+      const populated = images === undefined ? undefined : await unlessAborted(
+        handle.call("images", { images, mountpoint: path }),
+        signal,
+      );
       key = this.#reserve(path);
-      const identity = await this.#mountWith(handle, params, path);
+      const root = params.root ?? populated?.root ?? defaultRoot;
+      const identity = await this.#mountWith(handle, { ...params, root }, path);
       const mount = new ManagedMount(params, path, handle, identity, gone);
+      mount.populated = populated && { nodes: populated.nodes, noted: populated.noted };
       this.#mounts.set(id, mount);
       this.#made++;
       void gone.promise.then((event) => this.#ended(mount, event));
@@ -194,7 +202,7 @@ export class Supervisor {
   /** Lets a worker mount; a worker that breaks while it does leaves nothing. */
   async #mountWith(
     handle: MountHandle,
-    params: Params<"mount.create">,
+    params: Params<"mount.create"> & { root: RootAttributes },
     path: Uint8Array,
   ): Promise<CreateResult> {
     const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
@@ -366,12 +374,17 @@ export class Supervisor {
 type AnyMethod = (params: never, request: RequestContext) => Promise<unknown>;
 
 function createResult(
-  { id, params, mode, identity }: ManagedMount,
+  { id, params, mode, identity, populated }: ManagedMount,
   createdNow: boolean,
 ): Result<"mount.create"> {
   const { mountId, major, minor } = identity;
-  return { id, mountpoint: params.mountpoint, mode, mountId, device: `${major}:${minor}`, createdNow };
+  const device = `${major}:${minor}`;
+  const images = populated === undefined ? {} : { images: populated };
+  return { id, mountpoint: params.mountpoint, mode, mountId, device, createdNow, ...images };
 }
+
+/** What a root directory is like of which nothing is said. */
+const defaultRoot: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
 
 function errnoNumber(name: string): number {
   if (!Object.hasOwn(Errno, name)) throw new ControlError("invalid_params", `there is no errno ${name}`);

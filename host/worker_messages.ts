@@ -2,7 +2,8 @@
  * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
  * carries, and a worker that imports this module loads nothing.
  *
- * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, and answers
+ * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check`, `images` where there are any, and then
+ * `create` first, and answers
  * every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
  * carries ownership of the descriptor to the receiver, at the moment it is posted.
  *
@@ -11,7 +12,7 @@
 
 import type { FileEntry } from "../control/entries.ts";
 import type { ErrorKind } from "../control/errors.ts";
-import type { MountMode, ParkedRequest } from "../control/protocol.ts";
+import type { MountMode, Params, ParkedRequest } from "../control/protocol.ts";
 
 /** What the mount looks like from outside. */
 export interface MountOptions {
@@ -40,6 +41,38 @@ export interface CheckResult {
   readonly path: Uint8Array;
 }
 
+/**
+ * Reads the nodes of a mount from CRIU's images, which the `create` that follows makes. May block for ever, as reading files does; the worker
+ * is then of no further use.
+ */
+export interface ImagesRequest {
+  readonly type: "images";
+  /** Where they are, and which mount is meant. */
+  readonly images: NonNullable<Params<"mount.create">["images"]>;
+  /** The stand-in's mountpoint, which is meant where nothing else is said. */
+  readonly mountpoint: Uint8Array;
+}
+
+/** What images say of a mount. */
+export interface ImagesResult {
+  /** Its root directory; undefined when they say nothing of it. */
+  readonly root: RootAttributes | undefined;
+  /** How many nodes `create` is going to make. */
+  readonly nodes: number;
+  /** Whether what images lack had been noted beside them. */
+  readonly noted: boolean;
+}
+
+/** The attributes of a placeholder's root directory. */
+export interface RootAttributes {
+  /** Permission bits. */
+  readonly mode: number;
+  /** The owner. */
+  readonly uid: number;
+  /** The group. */
+  readonly gid: number;
+}
+
 /** Mounts the stub. Fails with nothing left mounted; the worker is of no further use then. */
 export interface CreateRequest {
   readonly type: "create";
@@ -50,7 +83,7 @@ export interface CreateRequest {
   /** The owner tag: becomes the mount's source, by which a dead mount is told from a living one. */
   readonly source: string;
   /** The root directory of the placeholder. */
-  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
+  readonly root: RootAttributes;
   /** The most bytes that the placeholder may hold; the tmpfs's own default (half of memory) when absent. */
   readonly size?: bigint;
   /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 0: ask every time. */
@@ -181,6 +214,7 @@ export interface OpenNodeResult {
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
+  images: { request: ImagesRequest; result: ImagesResult };
   create: { request: CreateRequest; result: CreateResult };
   populate: { request: PopulateRequest; result: PopulateResult };
   setMode: { request: SetModeRequest; result: SetModeResult };
@@ -217,6 +251,8 @@ export interface WorkerError {
   readonly mode?: MountMode | undefined;
   /** The entry of a populate that failed. */
   readonly index?: number | undefined;
+  /** Where in the file `path` something is wrong. */
+  readonly offset?: number | undefined;
   /** Whether what the request had already done was undone. */
   readonly rolledBack?: boolean | undefined;
   /** More text: kernel messages, a stack. */

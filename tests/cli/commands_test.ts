@@ -93,11 +93,40 @@ Deno.test("cli: mount passes every option, and a relative mountpoint is made abs
     id: "a",
     mountpoint: bytes("/m"),
     mode: "restore",
-    root: { mode: 0o755, uid: 0, gid: 0 },
     attrTimeoutMs: 1000,
     interrupts: "any",
     options: { dev: true, suid: true, exec: true, readOnly: false },
   }]);
+});
+
+Deno.test("cli: mount passes on where images are and which mount of them is meant", async () => {
+  const result = {
+    id: "a",
+    mountpoint: bytes("/m"),
+    mode: "restore",
+    mountId: 5n,
+    device: "0:1",
+    createdNow: true,
+    images: { nodes: 12, noted: false },
+  };
+  const { given, methods } = noted({ "mount.create": result });
+  await using daemon = await Daemon.start(methods);
+  const asked = async (...options: string[]) => {
+    const ran = await daemon.run(["mount", "a", "/m", ...options]);
+    assertEquals([ran.code, ran.out], [0, "a: /m in restore mode, device 0:1, 12 nodes of the images\n"]);
+    return (given.pop()![1] as { images: unknown }).images;
+  };
+  const directory = bytes("/images");
+  assertEquals(await asked("--images", "/images"), { directory });
+  assertEquals(await asked("--images", "/images", "--images-key", "net"), { directory, key: "net" });
+  assertEquals(await asked("--images", "/images", "--images-mount-id", "7"), { directory, mountId: 7 });
+  assertEquals(
+    await asked("--images", "/images", "--images-mountpoint", "/data", "--images-namespace", "12"),
+    { directory, mountpoint: bytes("/data"), namespace: 12 },
+  );
+  const { code, err } = await daemon.run(["mount", "a", "/m", "--images-key", "net"]);
+  assertEquals([code, given.length], [2, 0]);
+  assert(err.includes("without --images"), err);
 });
 
 Deno.test("cli: create takes a JSON array or JSON lines, from stdin or a file", async () => {

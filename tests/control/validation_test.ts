@@ -19,13 +19,25 @@ Deno.test("validation: parameters arrive decoded, with defaults", () => {
       id: "a",
       mountpoint: new Uint8Array([0x2f, 0xff]),
       mode: "restore",
-      root: { mode: 0o755, uid: 0, gid: 0 },
       size: 9223372036854775807n,
       attrTimeoutMs: 1000,
       interrupts: "any",
       options: { dev: true, suid: true, exec: true, readOnly: false },
     },
   );
+  const images = { directory: "/images", mountpoint: { b64: "L/8=" }, namespace: 12 };
+  const { root, images: decoded } = decodeParams("mount.create", {
+    id: "a",
+    mountpoint: "/m",
+    root: { uid: 5 },
+    images,
+  });
+  assertEquals(root, { mode: 0o755, uid: 5, gid: 0 });
+  assertEquals(decoded, {
+    directory: bytes("/images"),
+    mountpoint: new Uint8Array([0x2f, 0xff]),
+    namespace: 12,
+  });
   assertEquals(
     decodeParams("file.create", {
       mount: "a",
@@ -200,6 +212,18 @@ const refusals: [string, MethodName, unknown, string][] = [
     "mount.create",
     { id: "a", mountpoint: "/m", root: { uid: 0xffff_ffff } },
     "mount.create: root.uid: expected at most 4294967294",
+  ],
+  [
+    "two mounts of images at once",
+    "mount.create",
+    { id: "a", mountpoint: "/m", images: { directory: "/i", key: "net", mountId: 5 } },
+    "mount.create: images: has more than one of mountpoint, mountId and key",
+  ],
+  [
+    "a namespace of what is told without",
+    "mount.create",
+    { id: "a", mountpoint: "/m", images: { directory: "/i", key: "net", namespace: 5 } },
+    "mount.create: images.namespace: goes with mountpoint only",
   ],
   [
     "an errno number",

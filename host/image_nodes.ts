@@ -1,0 +1,113 @@
+/**
+ * What a stand-in's placeholder has to hold, read from CRIU's images. Runs on the mount's worker, since reading may block; is loaded only
+ * where there are images.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import { encodePath } from "../control/values.ts";
+import {
+  chooseMount,
+  ImageError,
+  type ImageNode,
+  type MountChoice,
+  MountChoiceError,
+  nodesOfMount,
+  readImages,
+} from "../criu/mod.ts";
+import { pathText } from "../ffi/sys/libc.ts";
+import type { PlaceholderEntry } from "../fs/placeholder.ts";
+import type { ImagesRequest, RootAttributes } from "./worker_messages.ts";
+
+/** Where images are, and which of their mounts is meant. */
+type AskedImages = Pick<ImagesRequest, "images" | "mountpoint">;
+
+/** What images say of a mount, as the placeholder takes it. */
+export interface ImageNodes {
+  /** The root directory; undefined when they say nothing of it. */
+  readonly root: RootAttributes | undefined;
+  /** The nodes, each after the directory that it is in. */
+  readonly entries: readonly PlaceholderEntry[];
+  /** Whether what images lack had been noted beside them. */
+  readonly noted: boolean;
+}
+
+/**
+ * Reads the nodes of a mount. Blocks as reading files does.
+ *
+ * @throws {ControlError} `bad_images` for images that are damaged, none, or lack the mount or what is needed to make a node of it
+ * @throws {SysError} when they cannot be read
+ */
+export function readImageNodes({ images: { directory, ...rest }, mountpoint }: AskedImages): ImageNodes {
+  const place = directoryName(directory);
+  try {
+    const images = readImages(place);
+    const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(rest, mountpoint)));
+    return {
+      root: root && { mode: root.mode, ...ownerOf(root) },
+      entries: nodes.map((node) => entryOf(node)),
+      noted: false,
+    };
+  } catch (error) {
+    throw imagesError(error, place);
+  }
+}
+
+/** @throws {ControlError} for a name that is no text, by which Deno opens nothing */
+function directoryName(directory: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(directory);
+  } catch {
+    const what = `the name of the images' directory is not UTF-8: ${pathText(directory)}`;
+    throw new ControlError("bad_images", what, { path: encodePath(directory) });
+  }
+}
+
+function choiceOf(
+  { key, mountId, mountpoint, namespace }: Omit<AskedImages["images"], "directory">,
+  own: Uint8Array,
+): MountChoice {
+  if (key !== undefined) return { key };
+  return mountId === undefined ? { mountpoint: mountpoint ?? own, namespace } : { mountId };
+}
+
+/** An error of images as one of the protocol; any other as it is. */
+export function imagesError(error: unknown, directory: string): unknown {
+  if (error instanceof ImageError) {
+    const { file, offset } = error;
+    const data = { path: `${directory}/${file}`, ...(offset !== undefined && { offset }) };
+    return new ControlError("bad_images", `${directory}: ${error.message}`, data, { cause: error });
+  }
+  if (error instanceof MountChoiceError) {
+    const data = { path: directory };
+    return new ControlError("bad_images", `${directory}: ${error.message}`, data, { cause: error });
+  }
+  return error;
+}
+
+function ownerOf({ noted }: ImageNode): { uid: number; gid: number } {
+  return { uid: noted?.uid ?? 0, gid: noted?.gid ?? 0 };
+}
+
+/** @throws {ControlError} for a device of which nobody knows which one it is */
+function entryOf(node: ImageNode): PlaceholderEntry {
+  const { path, type, mode, noted } = node;
+  const owned = { path, ...ownerOf(node), ...(noted !== undefined && { mtime: noted.mtime }) };
+  switch (type) {
+    case "file":
+      return { type, ...owned, mode, size: node.size };
+    case "symlink":
+      // CRIU opens the link itself, and asks for its type and permissions only.
+      return { type, ...owned, target: noted?.target ?? new TextEncoder().encode("?") };
+    case "char":
+    case "block": {
+      const rdev = noted?.rdev;
+      if (rdev !== undefined) return { type, ...owned, mode, rdev };
+      const what = `which device ${pathText(path)} is is not in the images, but noted by \`spfs dump-hook\``;
+      throw new ControlError("bad_images", what, { path: encodePath(path) });
+    }
+    default:
+      return { type, ...owned, mode };
+  }
+}

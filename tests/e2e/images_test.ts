@@ -1,0 +1,169 @@
+/** A stand-in that is populated from CRIU's images alone: nothing else is said of the files that a restore needs. */
+import { assert, assertEquals } from "@std/assert";
+import { ControlError } from "../../control/errors.ts";
+import { e2e } from "./support/case.ts";
+import { Images } from "./support/criu.ts";
+import { patternBytes } from "./support/pattern.ts";
+import { isAlive, mountsBelow, until } from "./support/proc.ts";
+import { type MountNames, references } from "./support/references.ts";
+import { Remote } from "./support/remote.ts";
+import type { Sandbox } from "./support/sandbox.ts";
+import { type Binary, Spfs } from "./support/spfs.ts";
+import { victim } from "./support/victims.ts";
+
+/** A program of `victims/` on a file system that then goes away, and what is left of it: images. */
+async function dumped(
+  sandbox: Sandbox,
+  program: string,
+  fill: (mountpoint: string) => void,
+  options: readonly string[] = [],
+) {
+  const mountpoint = sandbox.directory("mnt");
+  const result = sandbox.at("result");
+  Deno.writeFileSync(result, new Uint8Array());
+  const lines = () => Deno.readTextFileSync(result).split("\n");
+  const remote = await Remote.make(sandbox);
+  await remote.attach();
+  await remote.mount(mountpoint);
+  fill(mountpoint);
+  const process = sandbox.start(victim(program), [mountpoint, result]);
+  await until("the victim's set-up", () => lines().length > 1);
+  assertEquals(lines(), ["set-up ok", ""]);
+  const images = await Images.dump(sandbox, process.pid, options);
+  await remote.unmount(mountpoint);
+  await remote.detach();
+  return { mountpoint, remote, images, lines };
+}
+
+/** Restores onto a stand-in, lets the real file system come back, and waits for the victim's report; returns the daemon's. */
+async function restored(
+  { mountpoint, remote, images, lines }: Awaited<ReturnType<typeof dumped>>,
+  { sandbox, binary, options = [], swapped }: {
+    sandbox: Sandbox;
+    binary: Binary;
+    options?: readonly string[];
+    /** Called when the real file system has taken over, for a victim that then waits for another signal. */
+    swapped?: (pid: number, processes: readonly number[], stub: MountNames) => void;
+  },
+) {
+  const spfs = await Spfs.start(sandbox, binary);
+  const made = await spfs.call("mount.create", {
+    id: "net",
+    mountpoint,
+    images: { directory: images.directory },
+  });
+  await spfs.call("mount.replace", {
+    mount: "net",
+    source: remote.source,
+    type: "ext4",
+    swap: "require",
+    hold: true,
+    retry: { initialMs: 20, maxMs: 50 },
+  });
+  const pid = await images.restore(binary, spfs.socket, options);
+  Deno.kill(pid, "SIGUSR1");
+  await spfs.parked("net", 1);
+  assertEquals(lines(), ["set-up ok", ""], "the process went on without its file system");
+  await remote.attach();
+  const { swap } = await spfs.event("replace.done", ({ ok }) => ok);
+  if (swapped !== undefined) {
+    await until("the victim's first word", () => lines().includes("first ok"));
+    const stub = { id: Number(made.mountId), device: made.device };
+    swapped(pid, swap?.processes.map((process) => process.pid) ?? [], stub);
+    Deno.kill(pid, "SIGUSR1");
+  }
+  await until("the end of the victim's report", () => lines().includes("end ok") || !isAlive(pid));
+  assertEquals(lines().filter((line) => !line.endsWith(" ok")), [""], lines().join("\n"));
+  await until("the victim's end", () => !isAlive(pid));
+  assertEquals(mountsBelow(mountpoint).map(({ fstype }) => fstype), ["ext4"]);
+  spfs.closeInput();
+  assertEquals((await spfs.ended()).code, 0);
+  return made.images;
+}
+
+await e2e(
+  "from the images alone: directories, sizes, permissions, offsets, O_PATH, O_DIRECT and watches survive a restore",
+  async (sandbox, binary) => {
+    const scene = await dumped(sandbox, "opener", (mountpoint) => {
+      Deno.mkdirSync(`${mountpoint}/work`);
+      Deno.chmodSync(`${mountpoint}/work`, 0o1711);
+      Deno.mkdirSync(`${mountpoint}/deep/er`, { recursive: true });
+      Deno.chmodSync(`${mountpoint}/deep/er`, 0o700);
+      Deno.mkdirSync(`${mountpoint}/watched`);
+      const files = { long: 0o4751, direct: 0o640, path: 0o604, log: 0o600, "watched/file": 0o644 };
+      for (const [name, mode] of Object.entries(files)) {
+        Deno.writeTextFileSync(`${mountpoint}/${name}`, name === "direct" ? "d".repeat(8192) : "abc");
+        Deno.chmodSync(`${mountpoint}/${name}`, mode);
+      }
+      Deno.truncateSync(`${mountpoint}/long`, 5 * 2 ** 30);
+    });
+    const made = await restored(scene, {
+      sandbox,
+      binary,
+      swapped(pid, processes, stub) {
+        assertEquals(processes, [pid]);
+        assertEquals(references(pid, stub), [], "it refers to the stand-in");
+      },
+    });
+    // work, deep, deep/er, long, direct, path, log, watched, watched/file
+    assertEquals(made, { nodes: 9, noted: false });
+    assertEquals(Deno.readTextFileSync(`${scene.mountpoint}/log`), "abcmore\n");
+    await scene.remote.unmount(scene.mountpoint);
+    await scene.remote.detach();
+  },
+  { criu: true, loop: true },
+);
+
+await e2e(
+  "from the images alone: unlinked files, other names, FIFOs, sockets and locks survive a restore",
+  async (sandbox, binary) => {
+    const scene = await dumped(
+      sandbox,
+      "keeper",
+      (mountpoint) => Deno.writeFileSync(`${mountpoint}/plain`, patternBytes(4, 8192)),
+      ["--file-locks", "--link-remap"],
+    );
+    const made = await restored(scene, { sandbox, binary, options: ["--file-locks"] });
+    // fifo, link_remap.N, locked, plain
+    assertEquals(made, { nodes: 4, noted: false });
+    const names = [...Deno.readDirSync(scene.mountpoint)].map(({ name }) => name).sort();
+    assertEquals(names, ["fifo", "locked", "lost+found", "other-name", "plain", "socket"]);
+    await scene.remote.unmount(scene.mountpoint);
+    await scene.remote.detach();
+  },
+  { criu: true, loop: true },
+);
+
+await e2e(
+  "damaged images are refused by file and offset, and nothing is mounted",
+  async (sandbox, binary) => {
+    const scene = await dumped(sandbox, "keeper", (mountpoint) => {
+      Deno.writeFileSync(`${mountpoint}/plain`, patternBytes(4, 8192));
+    }, ["--file-locks", "--link-remap"]);
+    const path = `${scene.images.directory}/files.img`;
+    const { size } = Deno.statSync(path);
+    Deno.truncateSync(path, size - 3);
+    const spfs = await Spfs.start(sandbox, binary);
+    const create = async (directory: string) => {
+      const params = { id: "net", mountpoint: scene.mountpoint, images: { directory } };
+      const error = await spfs.call("mount.create", params).then(() => undefined, (error) => error);
+      assert(error instanceof ControlError, String(error));
+      return error;
+    };
+    const cut = await create(scene.images.directory);
+    assertEquals([cut.kind, cut.data.path], ["bad_images", path]);
+    assert(cut.data.offset! > 0 && cut.data.offset! < size, cut.message);
+    const none = await create(sandbox.directory("empty"));
+    assertEquals([none.kind, none.message.endsWith("inventory.img: missing: no images of CRIU")], [
+      "bad_images",
+      true,
+    ]);
+    assertEquals(mountsBelow(scene.mountpoint), []);
+    // The name is free, and the daemon goes on.
+    await spfs.call("mount.create", { id: "net", mountpoint: scene.mountpoint });
+    const entries = [{ type: "directory" as const, path: "made" }];
+    assertEquals(await spfs.call("file.create", { mount: "net", entries }), { created: 1, existing: 0 });
+    await spfs.quit();
+  },
+  { criu: true, loop: true },
+);
