@@ -65,6 +65,11 @@ export const systemParts: readonly SystemPart[] = [
     packages: { apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs" },
   },
   {
+    name: "mkfs.xfs",
+    present: program("mkfs.xfs"),
+    packages: { apt: "xfsprogs", dnf: "xfsprogs", pacman: "xfsprogs", apk: "xfsprogs" },
+  },
+  {
     name: "losetup and mount",
     present: () => findProgram("losetup") !== undefined && findProgram("mount") !== undefined,
     packages: { apt: "mount", dnf: "util-linux", pacman: "util-linux", apk: "losetup mount" },
