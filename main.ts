@@ -7,6 +7,10 @@ if (import.meta.main) {
     const { runTracer } = await import("./host/tracer.ts");
     Deno.exit(await runTracer());
   }
+  if (Deno.args[0] === "look") {
+    const { runLook } = await import("./host/look_child.ts");
+    Deno.exit(await runLook(Deno.args.slice(1)));
+  }
   const { main } = await import("./cli/main.ts");
   const { processTerminal } = await import("./cli/terminal.ts");
   Deno.exit(await main(Deno.args, processTerminal()));

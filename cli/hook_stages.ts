@@ -8,3 +8,6 @@ export type HookStage = (typeof hookStages)[number];
 export function isHookStage(action: string | undefined): action is HookStage {
   return (hookStages as readonly (string | undefined)[]).includes(action);
 }
+
+/** The stage of a dump at which CRIU has written its images, and the tree has not gone on or ended yet. */
+export const dumpStage = "post-dump";

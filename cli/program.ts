@@ -9,7 +9,7 @@ import { defaultSwapDeadlineMs, swapModes } from "../control/swap_words.ts";
 import { version } from "../control/version.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { logLevels } from "../host/log.ts";
-import { hookTimeoutMs } from "./quick.ts";
+import { hookTimeoutMs, stallMs } from "./quick.ts";
 import { defaultErrno, endsOfInput, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
@@ -244,6 +244,23 @@ function addInspectionCommands(program: Command, terminal: Terminal, setCode: (c
     .action(async (id, options) => {
       const { status } = await import("./status.ts");
       await status(id, options, terminal);
+    });
+  program.command("record")
+    .description("note beside CRIU's images what they lack: mounts, owners, times, modes of directories")
+    .requiredOption("--pid <pid>", "the root of the process tree", pid)
+    .requiredOption("--images <dir>", "the directory of the images, before or after they are there")
+    .option("--timeout <ms>", "how long a file system may take to tell of a file", milliseconds, stallMs)
+    .option("--json", "print JSON")
+    .action(async (options) => {
+      const { record } = await import("./record.ts");
+      setCode(await record(options, terminal));
+    });
+  program.command("dump-hook")
+    .description("CRIU's action script at dump: notes what images lack, as record does")
+    .option("--timeout <ms>", "how long a file system may take to tell of a file", milliseconds, stallMs)
+    .action(async (options) => {
+      const { dumpHook } = await import("./record.ts");
+      setCode(await dumpHook(options, terminal));
     });
   program.command("schema")
     .description("print the control protocol as JSON Schema")

@@ -1,5 +1,5 @@
 /**
- * The commands that are run again and again or must start fast, `call`, `criu-hook` and `serve`, without the program of commands:
+ * The commands that are run again and again or must start fast, `call`, `criu-hook`, `dump-hook` and `serve`, without the program of commands:
  * loading that costs as much as everything else a short command does. What is not plain here (help, a mistake) is left to the
  * program.
  *
@@ -7,12 +7,15 @@
  */
 
 import { exitCodes } from "../host/exit_codes.ts";
-import { isHookStage } from "./hook_stages.ts";
+import { dumpStage, isHookStage } from "./hook_stages.ts";
 import { defaultErrno, isEndOfInput, isLogLevel, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How long the daemon has to answer `criu-hook` when it does not say, in milliseconds. */
 export const hookTimeoutMs = 30_000;
+
+/** How long a file system may take to tell `dump-hook` and `record` of one file when they do not say, in milliseconds. */
+export const stallMs = 2000;
 
 /** A plain command line: positional words, and options that all have values. */
 interface Plain {
@@ -28,6 +31,8 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
       return await quickCall(readPlain(rest, ["--socket"]), terminal);
     case "criu-hook":
       return await quickHook(readPlain(rest, ["--socket", "--timeout"]), terminal);
+    case "dump-hook":
+      return await quickDumpHook(readPlain(rest, ["--timeout"]), terminal);
     case "serve":
       return await quickServe(
         readPlain(rest, ["--socket", "--on-eof", "--errno", "--log", "--log-level"]),
@@ -37,6 +42,8 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
     case undefined:
       return terminal.env("CRTOOLS_SCRIPT_ACTION") === undefined
         ? undefined
+        : terminal.env("CRTOOLS_SCRIPT_ACTION") === dumpStage
+        ? await quickDumpHook(readPlain([], []), terminal)
         : await quickHook(readPlain([], []), terminal);
     default:
       return undefined;
@@ -61,6 +68,16 @@ async function quickHook(plain: Plain | undefined, terminal: Terminal): Promise<
   const { criuHook } = await import("./criu_hook.ts");
   const options = { socket: plain.options.get("--socket"), timeout: Number(timeout ?? hookTimeoutMs) };
   return await criuHook(options, terminal);
+}
+
+async function quickDumpHook(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {
+  const timeout = plain?.options.get("--timeout");
+  if (plain === undefined || plain.words.length > 0 || (timeout !== undefined && !/^\d+$/.test(timeout))) {
+    return undefined;
+  }
+  if (terminal.env("CRTOOLS_SCRIPT_ACTION") !== dumpStage) return exitCodes.ok;
+  const { dumpHook } = await import("./record.ts");
+  return await dumpHook({ timeout: Number(timeout ?? stallMs) }, terminal);
 }
 
 async function quickServe(plain: Plain | undefined, terminal: Terminal): Promise<number | undefined> {

@@ -21,6 +21,17 @@ export {
   MountChoiceError,
   ownNamespaceNumber,
 } from "./mounts.ts";
-export { bytesOf, keyOf, type PathKey } from "./names.ts";
+export { neededPaths } from "./needed.ts";
+export { bytesOf, joined, keyOf, parentsOf, PathError, type PathKey } from "./names.ts";
 export { type ImageNode, type NodeList, type NodeOrigin, nodesOfMount } from "./nodes.ts";
-export type { FileStat, FileType, Side, SideFile, SideMount, SideNamespace } from "./side.ts";
+export {
+  type FileStat,
+  type FileType,
+  namespaceOf,
+  NamespaceView,
+  ownNamespace,
+  type Side,
+  type SideFile,
+  type SideMount,
+  type SideNamespace,
+} from "./side.ts";

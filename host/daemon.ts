@@ -33,7 +33,7 @@ import { createRunSwap } from "./swap_jobs.ts";
 import { supportsBeneath } from "./swap_support.ts";
 import { within } from "./time_limit.ts";
 import { startTracer } from "./tracer_process.ts";
-import { startNamespaceWorker } from "./workers.ts";
+import { startImagesWorker, startNamespaceWorker } from "./workers.ts";
 
 /** How long clients have to read their last replies, in milliseconds. */
 const lastRepliesMs = 1000;
@@ -100,6 +100,7 @@ class Daemon {
       run,
       runSwap: createRunSwap((events) => startTracer(events, options.tracer)),
       startMountWorker: takeMountWorker,
+      startImagesWorker,
       emit: (event, params) => {
         this.#server.emit(event, params);
         // One that has failed waits for an order.

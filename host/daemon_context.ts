@@ -22,6 +22,8 @@ export interface DaemonContext {
   readonly runSwap: RunSwap;
   /** Starts a mount worker. */
   readonly startMountWorker: () => Worker;
+  /** Starts a worker that reads images. */
+  readonly startImagesWorker: () => Worker;
   /** Tells clients of an event. */
   readonly emit: Emit;
   /**

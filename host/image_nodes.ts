@@ -1,6 +1,5 @@
 /**
- * What a stand-in's placeholder has to hold, read from CRIU's images. Runs on the mount's worker, since reading may block; is loaded only
- * where there are images.
+ * What a stand-in's placeholder has to hold, read from CRIU's images.
  *
  * @module
  */
@@ -18,20 +17,8 @@ import {
 } from "../criu/mod.ts";
 import { pathText } from "../ffi/sys/libc.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
-import type { ImagesRequest, RootAttributes } from "./worker_messages.ts";
-
-/** Where images are, and which of their mounts is meant. */
-type AskedImages = Pick<ImagesRequest, "images" | "mountpoint">;
-
-/** What images say of a mount, as the placeholder takes it. */
-export interface ImageNodes {
-  /** The root directory; undefined when they say nothing of it. */
-  readonly root: RootAttributes | undefined;
-  /** The nodes, each after the directory that it is in. */
-  readonly entries: readonly PlaceholderEntry[];
-  /** Whether what images lack had been noted beside them. */
-  readonly noted: boolean;
-}
+import { readSide } from "./side_file.ts";
+import type { ImageNodes, ImagesRequest } from "./images_messages.ts";
 
 /**
  * Reads the nodes of a mount. Blocks as reading files does.
@@ -39,15 +26,16 @@ export interface ImageNodes {
  * @throws {ControlError} `bad_images` for images that are damaged, none, or lack the mount or what is needed to make a node of it
  * @throws {SysError} when they cannot be read
  */
-export function readImageNodes({ images: { directory, ...rest }, mountpoint }: AskedImages): ImageNodes {
+export function readImageNodes({ images: { directory, ...rest }, mountpoint }: ImagesRequest): ImageNodes {
   const place = directoryName(directory);
   try {
     const images = readImages(place);
-    const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(rest, mountpoint)));
+    const side = readSide(place);
+    const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(rest, mountpoint)), side);
     return {
       root: root && { mode: root.mode, ...ownerOf(root) },
       entries: nodes.map((node) => entryOf(node)),
-      noted: false,
+      noted: side !== undefined,
     };
   } catch (error) {
     throw imagesError(error, place);
@@ -65,7 +53,7 @@ function directoryName(directory: Uint8Array): string {
 }
 
 function choiceOf(
-  { key, mountId, mountpoint, namespace }: Omit<AskedImages["images"], "directory">,
+  { key, mountId, mountpoint, namespace }: Omit<ImagesRequest["images"], "directory">,
   own: Uint8Array,
 ): MountChoice {
   if (key !== undefined) return { key };

@@ -6,8 +6,6 @@
  * @module
  */
 /// <reference lib="deno.worker" />
-import { ControlError } from "../control/errors.ts";
-import { decodePath } from "../control/values.ts";
 import { Errno, errnoName, SysError } from "../ffi/errno.ts";
 import { FUSE_HANDLE_KILLPRIV_V2 } from "../ffi/fuse/kernel.ts";
 import { opcodeName } from "../ffi/fuse/opcode_names.ts";
@@ -34,7 +32,6 @@ import { umask } from "../ffi/sys/dir.ts";
 import { AdoptionError } from "../fs/adoption.ts";
 import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
-import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import type {
   AbortResult,
@@ -70,8 +67,7 @@ class Mount {
   #abortErrno: number | undefined;
   #changes: Promise<unknown> = Promise.resolve();
 
-  /** @param entries what is made in the placeholder before anybody can see it */
-  constructor(request: CreateRequest, entries: readonly PlaceholderEntry[]) {
+  constructor(request: CreateRequest) {
     this.#request = request;
     // A umask of this thread's own: mount helpers inherit the main thread's.
     check(unshare(CLONE_FS), "unshare");
@@ -91,7 +87,7 @@ class Mount {
         fault: (parked, error) => this.#fault(parked, error),
       }),
     );
-    if (entries.length > 0) this.#filesystem.populate(entries, true);
+    if (request.entries !== undefined) this.#filesystem.populate(request.entries, true);
     const target = cstr(request.mountpoint);
     using prepared = prepareFuseMount(target, {
       source: request.source,
@@ -264,8 +260,6 @@ class Mount {
 }
 
 let mount: Mount | undefined;
-/** What images say of the mount that is to be made. */
-let imageEntries: readonly PlaceholderEntry[] = [];
 let library: FuseLibrary | undefined;
 
 /** libfuse, opened once and for the worker's life. @throws {FuseLibraryError} */
@@ -296,16 +290,9 @@ function created(): Mount {
 
 async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof WorkerCalls]["result"]> {
   switch (request.type) {
-    case "images": {
-      const { readImageNodes } = await import("./image_nodes.ts");
-      const { entries, root, noted } = readImageNodes(request);
-      imageEntries = entries;
-      return { root, nodes: entries.length, noted };
-    }
     case "create":
       if (mount !== undefined) throw new Refused("the worker has a mount already");
-      mount = new Mount(request, imageEntries);
-      imageEntries = [];
+      mount = new Mount(request);
       return mount.identity;
     case "populate":
       return created().populate(request);
@@ -323,15 +310,6 @@ async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof Worke
 }
 
 function describe(error: unknown): WorkerError {
-  if (error instanceof ControlError) {
-    const { path, offset } = error.data;
-    return {
-      kind: error.kind as WorkerError["kind"],
-      message: error.message,
-      ...(path !== undefined && { path: decodePath(path) }),
-      ...(offset !== undefined && { offset }),
-    };
-  }
   if (error instanceof PopulateError) {
     const { index, path, cause } = error;
     const common = { message: error.message, index, path, rolledBack: true };

@@ -12,9 +12,11 @@ import type { MountMode, Params, Result } from "../control/protocol.ts";
 import { version } from "../control/version.ts";
 import { Errno } from "../ffi/errno.ts";
 import { pathText } from "../ffi/sys/libc.ts";
+import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { FuseConnection } from "./fuse_connection.ts";
+import { readImagesOn } from "./images_job.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
@@ -156,15 +158,14 @@ export class Supervisor {
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const populated = images === undefined ? undefined : await unlessAborted(
-        handle.call("images", { images, mountpoint: path }),
-        signal,
-      );
+      const populated = images === undefined
+        ? undefined
+        : await readImagesOn(this.#context.startImagesWorker(), { images, mountpoint: path }, signal);
       key = this.#reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
-      const identity = await this.#mountWith(handle, { ...params, root }, path);
+      const identity = await this.#mountWith(handle, { ...params, root }, path, populated?.entries);
       const mount = new ManagedMount(params, path, handle, identity, gone);
-      mount.populated = populated && { nodes: populated.nodes, noted: populated.noted };
+      mount.populated = populated && { nodes: populated.entries.length, noted: populated.noted };
       this.#mounts.set(id, mount);
       this.#made++;
       void gone.promise.then((event) => this.#ended(mount, event));
@@ -204,6 +205,7 @@ export class Supervisor {
     handle: MountHandle,
     params: Params<"mount.create"> & { root: RootAttributes },
     path: Uint8Array,
+    entries: readonly PlaceholderEntry[] | undefined,
   ): Promise<CreateResult> {
     const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
     try {
@@ -213,6 +215,7 @@ export class Supervisor {
         source: this.#context.ownerTag,
         root,
         ...(size !== undefined && { size }),
+        ...(entries !== undefined && { entries }),
         attrTimeoutMs,
         options,
         interrupts,

@@ -4,22 +4,9 @@
  * @module
  */
 
-import { NURSERY } from "./runtime_flags.ts";
+import { ownProgram } from "./own_program.ts";
 import type { SwapReply, Tracer, TracerEvents } from "./swap_messages.ts";
 import { frame, FrameReader } from "./tracer_frames.ts";
-
-/** How this program starts a tracer: a program with its arguments. */
-function ownCommand(): readonly string[] {
-  if (Deno.build.standalone) return [Deno.execPath(), "tracer"];
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--allow-all",
-    NURSERY,
-    import.meta.resolve("./tracer_entry.ts"),
-  ];
-}
 
 /**
  * Starts a tracer, which is ready to take an order at once and begins with it when it has loaded. It ends with its input, at the latest
@@ -27,7 +14,10 @@ function ownCommand(): readonly string[] {
  *
  * @param command a program that runs {@linkcode runTracer}, with its arguments
  */
-export function startTracer(events: TracerEvents, command: readonly string[] = ownCommand()): Tracer {
+export function startTracer(
+  events: TracerEvents,
+  command: readonly string[] = ownProgram("tracer", import.meta.resolve("./tracer_entry.ts")),
+): Tracer {
   const [program, ...args] = command as readonly [string, ...string[]];
   let child: Deno.ChildProcess;
   try {

@@ -2,8 +2,7 @@
  * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
  * carries, and a worker that imports this module loads nothing.
  *
- * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check`, `images` where there are any, and then
- * `create` first, and answers
+ * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, and answers
  * every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
  * carries ownership of the descriptor to the receiver, at the moment it is posted.
  *
@@ -12,7 +11,8 @@
 
 import type { FileEntry } from "../control/entries.ts";
 import type { ErrorKind } from "../control/errors.ts";
-import type { MountMode, Params, ParkedRequest } from "../control/protocol.ts";
+import type { MountMode, ParkedRequest } from "../control/protocol.ts";
+import type { PlaceholderEntry } from "../fs/placeholder.ts";
 
 /** What the mount looks like from outside. */
 export interface MountOptions {
@@ -41,28 +41,6 @@ export interface CheckResult {
   readonly path: Uint8Array;
 }
 
-/**
- * Reads the nodes of a mount from CRIU's images, which the `create` that follows makes. May block for ever, as reading files does; the worker
- * is then of no further use.
- */
-export interface ImagesRequest {
-  readonly type: "images";
-  /** Where they are, and which mount is meant. */
-  readonly images: NonNullable<Params<"mount.create">["images"]>;
-  /** The stand-in's mountpoint, which is meant where nothing else is said. */
-  readonly mountpoint: Uint8Array;
-}
-
-/** What images say of a mount. */
-export interface ImagesResult {
-  /** Its root directory; undefined when they say nothing of it. */
-  readonly root: RootAttributes | undefined;
-  /** How many nodes `create` is going to make. */
-  readonly nodes: number;
-  /** Whether what images lack had been noted beside them. */
-  readonly noted: boolean;
-}
-
 /** The attributes of a placeholder's root directory. */
 export interface RootAttributes {
   /** Permission bits. */
@@ -84,6 +62,8 @@ export interface CreateRequest {
   readonly source: string;
   /** The root directory of the placeholder. */
   readonly root: RootAttributes;
+  /** What the placeholder holds before anybody can see the mount. */
+  readonly entries?: readonly PlaceholderEntry[];
   /** The most bytes that the placeholder may hold; the tmpfs's own default (half of memory) when absent. */
   readonly size?: bigint;
   /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 0: ask every time. */
@@ -214,7 +194,6 @@ export interface OpenNodeResult {
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
-  images: { request: ImagesRequest; result: ImagesResult };
   create: { request: CreateRequest; result: CreateResult };
   populate: { request: PopulateRequest; result: PopulateResult };
   setMode: { request: SetModeRequest; result: SetModeResult };

@@ -13,3 +13,8 @@ export function startMountWorker(): Worker {
 export function startNamespaceWorker(): Worker {
   return new Worker(new URL("./namespace_worker.ts", import.meta.url), { type: "module", name: "namespace" });
 }
+
+/** Starts a worker that reads images. */
+export function startImagesWorker(): Worker {
+  return new Worker(new URL("./images_worker.ts", import.meta.url), { type: "module", name: "images" });
+}

@@ -110,7 +110,12 @@ export class Candidates {
   }
 }
 
-function withDescendants(pids: readonly number[], tree: boolean): number[] {
+/**
+ * Processes, with those that descend from them if `tree`.
+ *
+ * @throws {SysError} ESRCH for one that is not there
+ */
+export function withDescendants(pids: readonly number[], tree: boolean): number[] {
   for (const pid of pids) {
     if (readLink(`/proc/${pid}/ns/pid`) === undefined) {
       throw new SysError("open", Errno.ESRCH, { path: `/proc/${pid}` });

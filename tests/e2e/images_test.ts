@@ -17,6 +17,7 @@ async function dumped(
   program: string,
   fill: (mountpoint: string) => void,
   options: readonly string[] = [],
+  hook?: Binary,
 ) {
   const mountpoint = sandbox.directory("mnt");
   const result = sandbox.at("result");
@@ -29,7 +30,7 @@ async function dumped(
   const process = sandbox.start(victim(program), [mountpoint, result]);
   await until("the victim's set-up", () => lines().length > 1);
   assertEquals(lines(), ["set-up ok", ""]);
-  const images = await Images.dump(sandbox, process.pid, options);
+  const images = await Images.dump(sandbox, process.pid, options, hook);
   await remote.unmount(mountpoint);
   await remote.detach();
   return { mountpoint, remote, images, lines };
@@ -38,10 +39,12 @@ async function dumped(
 /** Restores onto a stand-in, lets the real file system come back, and waits for the victim's report; returns the daemon's. */
 async function restored(
   { mountpoint, remote, images, lines }: Awaited<ReturnType<typeof dumped>>,
-  { sandbox, binary, options = [], swapped }: {
+  { sandbox, binary, options = [], made: look, swapped }: {
     sandbox: Sandbox;
     binary: Binary;
     options?: readonly string[];
+    /** Called when the stand-in is there, and nobody uses it yet. */
+    made?: () => void;
     /** Called when the real file system has taken over, for a victim that then waits for another signal. */
     swapped?: (pid: number, processes: readonly number[], stub: MountNames) => void;
   },
@@ -52,6 +55,7 @@ async function restored(
     mountpoint,
     images: { directory: images.directory },
   });
+  look?.();
   await spfs.call("mount.replace", {
     mount: "net",
     source: remote.source,
@@ -82,31 +86,47 @@ async function restored(
 }
 
 await e2e(
-  "from the images alone: directories, sizes, permissions, offsets, O_PATH, O_DIRECT and watches survive a restore",
+  "with what was noted at dump: directories, sizes, permissions, offsets, O_PATH, O_DIRECT and watches survive a restore",
   async (sandbox, binary) => {
-    const scene = await dumped(sandbox, "opener", (mountpoint) => {
-      Deno.mkdirSync(`${mountpoint}/work`);
-      Deno.chmodSync(`${mountpoint}/work`, 0o1711);
-      Deno.mkdirSync(`${mountpoint}/deep/er`, { recursive: true });
-      Deno.chmodSync(`${mountpoint}/deep/er`, 0o700);
-      Deno.mkdirSync(`${mountpoint}/watched`);
-      const files = { long: 0o4751, direct: 0o640, path: 0o604, log: 0o600, "watched/file": 0o644 };
-      for (const [name, mode] of Object.entries(files)) {
-        Deno.writeTextFileSync(`${mountpoint}/${name}`, name === "direct" ? "d".repeat(8192) : "abc");
-        Deno.chmodSync(`${mountpoint}/${name}`, mode);
-      }
-      Deno.truncateSync(`${mountpoint}/long`, 5 * 2 ** 30);
-    });
+    const scene = await dumped(
+      sandbox,
+      "opener",
+      (mountpoint) => {
+        Deno.mkdirSync(`${mountpoint}/work`);
+        Deno.chmodSync(`${mountpoint}/work`, 0o1711);
+        Deno.mkdirSync(`${mountpoint}/deep/er`, { recursive: true });
+        Deno.chmodSync(`${mountpoint}/deep/er`, 0o700);
+        Deno.mkdirSync(`${mountpoint}/watched`);
+        const files = { long: 0o4751, direct: 0o640, path: 0o604, log: 0o600, "watched/file": 0o644 };
+        for (const [name, mode] of Object.entries(files)) {
+          Deno.writeTextFileSync(`${mountpoint}/${name}`, name === "direct" ? "d".repeat(8192) : "abc");
+          Deno.chmodSync(`${mountpoint}/${name}`, mode);
+        }
+        Deno.truncateSync(`${mountpoint}/long`, 5 * 2 ** 30);
+        Deno.utimeSync(`${mountpoint}/path`, 1, 1234567890);
+        Deno.chmodSync(`${mountpoint}/deep`, 0o751);
+        Deno.chownSync(`${mountpoint}/deep`, 12, 34);
+      },
+      [],
+      binary,
+    );
+    assert(/^spfs dump-hook: \d+ files of 1 mount namespace noted$/m.test(scene.images.log("dump")));
     const made = await restored(scene, {
       sandbox,
       binary,
+      made() {
+        // Of these the images say nothing.
+        const deep = Deno.statSync(`${scene.mountpoint}/deep`);
+        assertEquals([deep.mode, deep.uid, deep.gid], [0o40751, 12, 34]);
+        assertEquals(Deno.statSync(`${scene.mountpoint}/path`).mtime?.getTime(), 1234567890_000);
+      },
       swapped(pid, processes, stub) {
         assertEquals(processes, [pid]);
         assertEquals(references(pid, stub), [], "it refers to the stand-in");
       },
     });
     // work, deep, deep/er, long, direct, path, log, watched, watched/file
-    assertEquals(made, { nodes: 9, noted: false });
+    assertEquals(made, { nodes: 9, noted: true });
     assertEquals(Deno.readTextFileSync(`${scene.mountpoint}/log`), "abcmore\n");
     await scene.remote.unmount(scene.mountpoint);
     await scene.remote.detach();

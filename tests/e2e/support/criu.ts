@@ -28,12 +28,24 @@ export class Images {
    * Dumps a process, which ends by that.
    *
    * @param options more of CRIU's options
+   * @param hook runs at each stage, and notes beside the images what they lack
    * @throws {Error} with the end of CRIU's log
    */
-  static async dump(sandbox: Sandbox, pid: number, options: readonly string[] = []): Promise<Images> {
+  static async dump(
+    sandbox: Sandbox,
+    pid: number,
+    options: readonly string[] = [],
+    hook?: Binary,
+  ): Promise<Images> {
     const images = new Images(sandbox, await criuPath(), sandbox.directory("images"), pid);
-    await images.#run("dump", ["--tree", String(pid), ...options]);
+    const script = hook && ["--action-script", await images.#actionScript(hook, "dump-hook")];
+    await images.#run("dump", ["--tree", String(pid), ...options, ...(script ?? [])]);
     return images;
+  }
+
+  /** What CRIU and its action scripts wrote at a dump, or at a restore. */
+  log(command: "dump" | "restore"): string {
+    return Deno.readTextFileSync(`${this.directory}/${command}.log`);
   }
 
   /**
@@ -44,7 +56,7 @@ export class Images {
    * @throws {Error} with the end of CRIU's log
    */
   async restore(binary: Binary, socket: string, options: readonly string[] = []): Promise<number> {
-    const actionScript = await this.#actionScript(binary);
+    const actionScript = await this.#actionScript(binary, "criu-hook");
     // Also when the restore does not succeed: CRIU may have made the process.
     this.#sandbox.adopt(this.#pid);
     await this.#run("restore", ["--restore-detached", "--action-script", actionScript, ...options], {
@@ -54,11 +66,11 @@ export class Images {
   }
 
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
-  async #actionScript(binary: Binary): Promise<string> {
+  async #actionScript(binary: Binary, command: "dump-hook" | "criu-hook"): Promise<string> {
     const [program, ...args] = binary.command;
     if (args.length === 0) return program;
-    const script = `${this.directory}/action-script`;
-    await Deno.writeTextFile(script, `#!/bin/sh\nexec ${[...binary.command, "criu-hook"].join(" ")}\n`);
+    const script = `${this.directory}/${command}`;
+    await Deno.writeTextFile(script, `#!/bin/sh\nexec ${[...binary.command, command].join(" ")}\n`);
     await Deno.chmod(script, 0o755);
     return script;
   }

@@ -1,0 +1,31 @@
+import { assert, assertEquals } from "@std/assert";
+import { run } from "./support/cli.ts";
+
+const stage = (name: string, more: Record<string, string> = {}) => ({
+  env: { CRTOOLS_SCRIPT_ACTION: name, ...more },
+});
+
+Deno.test("dump-hook: at every stage but the one at which the images are written it succeeds at once", async () => {
+  for (const name of ["pre-dump", "network-lock", "network-unlock", "post-restore", "pre-resume"]) {
+    assertEquals(await run(["dump-hook"], stage(name)), { code: 0, out: "", err: "" });
+  }
+  assertEquals((await run(["dump-hook"])).code, 0);
+});
+
+Deno.test("dump-hook: without what CRIU says of the dump it fails, and says so in one line", async () => {
+  const expected =
+    "spfs dump-hook: failed: CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID are not set: CRIU sets them\n";
+  const directory = { CRTOOLS_IMAGE_DIR: "/nonexistent" };
+  // The bare program, as CRIU starts it, is the same.
+  for (const args of [["dump-hook"], []]) {
+    assertEquals(await run(args, stage("post-dump", directory)), { code: 1, out: "", err: expected });
+  }
+});
+
+Deno.test("record: a process that is not there, and options that are missing, are told", async () => {
+  const gone = await run(["record", "--pid", "2147483647", "--images", "/tmp"]);
+  assertEquals([gone.code, gone.out], [1, ""]);
+  assert(gone.err.includes("/proc/2147483647: ESRCH"), gone.err);
+  assertEquals((await run(["record", "--pid", "1"])).code, 2);
+  assertEquals((await run(["record", "--images", "/tmp", "--pid", "x"])).code, 2);
+});
