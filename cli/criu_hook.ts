@@ -1,9 +1,22 @@
+/**
+ * `spfs criu-hook`: CRIU's action script at a restore. CRIU starts it with stdin closed and its log as stdout and stderr, so it says what it
+ * did, or why it could not, in one line. A failure up to post-restore ends the restore; at the later stages CRIU ignores it.
+ *
+ * The daemon is the one of `--socket` or `$SPFS_SOCKET`. Without these, and where something is to be delayed (restore_config.ts), it is
+ * started at pre-restore and ends when its work is done.
+ *
+ * @module
+ */
+
 import type { ControlClient } from "../control/client.ts";
+import { version } from "../control/version.ts";
+import type { RestoreConfig } from "../control/wire.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { type HookStage, isHookStage } from "./hook_stages.ts";
-import { lockedMappingsBelow } from "./locked_mappings.ts";
-import { type SocketOptions, withClient } from "./session.ts";
+import { readRestoreConfig } from "./restore_config.ts";
+import { runtimeDirectoryOf, type SocketOptions, socketPath, withClient } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
+import { counted, pathText } from "./text.ts";
 
 /** The options of `spfs criu-hook`. */
 export interface HookOptions extends SocketOptions {
@@ -11,10 +24,7 @@ export interface HookOptions extends SocketOptions {
   timeout: number;
 }
 
-/**
- * `spfs criu-hook`: CRIU's action script. CRIU starts it with stdin closed and its log as stdout and stderr, so it says what it
- * did, or why it could not, in one line. A failure at post-restore ends the restore; at the later stages CRIU ignores it.
- */
+/** Does what is to be done at the stage that the environment names. @returns the exit code */
 export async function criuHook(options: HookOptions, terminal: Terminal): Promise<number> {
   const stage = terminal.env("CRTOOLS_SCRIPT_ACTION");
   if (!isHookStage(stage)) return exitCodes.ok;
@@ -24,8 +34,8 @@ export async function criuHook(options: HookOptions, terminal: Terminal): Promis
     options.timeout,
   );
   try {
-    const done = withClient(options, terminal, (client) => stages[stage](client, terminal));
-    terminal.out(`spfs criu-hook: ${stage}: ${await Promise.race([done, late.promise])}\n`);
+    const done = await Promise.race([act(stage, options, terminal), late.promise]);
+    if (done !== undefined) terminal.out(`spfs criu-hook: ${stage}: ${done}\n`);
     return exitCodes.ok;
   } catch (error) {
     terminal.err(`spfs criu-hook: ${stage}: failed: ${(error as Error).message}\n`);
@@ -35,44 +45,109 @@ export async function criuHook(options: HookOptions, terminal: Terminal): Promis
   }
 }
 
-/** What is done at each stage; each tells what it did. */
-const stages: Record<HookStage, (client: ControlClient, terminal: Terminal) => Promise<string>> = {
+/** Tells what it did; undefined when spfs has no part in this restore. */
+async function act(stage: HookStage, options: HookOptions, terminal: Terminal): Promise<string | undefined> {
+  const criu = criuOf(terminal);
+  if (stage === "pre-restore") return await prepare(criu, options, terminal);
+  const socket = await findSocket(criu, options, terminal);
+  if (socket === undefined) return undefined;
+  return await withClient({ socket }, terminal, (client) => stages[stage](client, terminal));
+}
+
+/** What is done at each stage but the first; each tells what it did. */
+const stages: Record<
+  Exclude<HookStage, "pre-restore">,
+  (client: ControlClient, terminal: Terminal) => Promise<string>
+> = {
   // Ghost files are still to be unlinked: a mount that parks requests already would hold CRIU up for ever.
   "post-restore": async (client, terminal) => {
-    const { mounts } = await client.call("status", {});
-    if (mounts.length === 0) throw new Error("the daemon has no mounts");
-    const wrong = mounts.find((mount) => mount.mode !== "restore");
-    if (wrong !== undefined) {
-      throw new Error(`mount ${wrong.id} is in ${wrong.mode} mode, not in restore mode`);
-    }
     const init = Number(terminal.env("CRTOOLS_INIT_PID") ?? 0);
-    if (init > 0) refuseLocked(init, mounts);
-    return `${counted(mounts.length)} in restore mode`;
+    const { mounts } = await client.call("restore.check", init > 0 ? { init } : {});
+    return `${counted(mounts.length, "mount")} in restore mode`;
   },
   // The tasks are stopped: from here on they must not see the placeholder.
   "pre-resume": async (client) => {
-    const { mounts } = await client.call("mount.setMode", { mount: "all", mode: "stub" });
-    return `${counted(mounts.length)} in stub mode`;
+    const { mounts } = await client.call("restore.block", {});
+    const serving = mounts.filter(({ mode }) => mode === "proxy").length;
+    const told = serving === 0 ? "" : `, ${serving} of them served from the real file system already`;
+    return `${counted(mounts.length, "mount")} in place${told}`;
   },
   "post-resume": async (client) => {
-    const { mounts } = await client.call("mount.release", { mount: "all" });
-    return `${counted(mounts.length)} released`;
+    const { mounts } = await client.call("restore.release", {});
+    return `${counted(mounts.length, "mount")} released`;
   },
 };
 
-/** @throws {Error} naming a mapping that would keep the placeholder's zeros when the real file has come */
-function refuseLocked(init: number, mounts: { id: string; device: string }[]): void {
-  const found = lockedMappingsBelow(init, new Set(mounts.map((mount) => mount.device)));
-  const [first] = found;
-  if (first === undefined) return;
-  const mount = mounts.find((mount) => mount.device === first.device);
-  const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
-  throw new Error(
-    `mount ${mount?.id}: process ${first.pid} has a locked private mapping of ${first.path}${more}, ` +
-      "whose pages cannot be taken from the real file later",
-  );
+/** CRIU, and its images. */
+interface Criu {
+  /** Its process. */
+  readonly pid: number;
+  /** The images' directory. */
+  readonly images: string;
 }
 
-function counted(mounts: number): string {
-  return mounts === 1 ? "1 mount" : `${mounts} mounts`;
+/** CRIU as its environment tells of it; undefined when there is no such thing, as in the hands of people. */
+function criuOf(terminal: Terminal): Criu | undefined {
+  const images = terminal.env("CRTOOLS_IMAGE_DIR");
+  const pid = Number(/^\/proc\/(\d+)\/fd\/\d+$/.exec(images ?? "")?.[1] ?? 0);
+  return images === undefined || pid === 0 ? undefined : { pid, images };
+}
+
+/** Where the daemon that was started for a restore listens. */
+function ownSocket({ pid }: Criu, terminal: Terminal): string {
+  return `${runtimeDirectoryOf(terminal)}/criu-${pid}.sock`;
+}
+
+async function findSocket(
+  criu: Criu | undefined,
+  options: HookOptions,
+  terminal: Terminal,
+): Promise<string | undefined> {
+  if (isNamed(options, terminal)) return socketPath(options, terminal);
+  const own = criu && ownSocket(criu, terminal);
+  for (const path of [own, socketPath(options, terminal)]) {
+    if (path !== undefined && await Deno.lstat(path).then(() => true, () => false)) return path;
+  }
+  return undefined;
+}
+
+function isNamed(options: HookOptions, terminal: Terminal): boolean {
+  return options.socket !== undefined || Boolean(terminal.env("SPFS_SOCKET"));
+}
+
+async function prepare(
+  criu: Criu | undefined,
+  options: HookOptions,
+  terminal: Terminal,
+): Promise<string | undefined> {
+  if (criu === undefined) return undefined;
+  const images = await Deno.realPath(criu.images);
+  const config = await readRestoreConfig(images, terminal);
+  if (config === undefined) return undefined;
+  const order = (client: ControlClient) => ordered(client, images, config, criu.pid);
+  if (isNamed(options, terminal)) return await withClient(options, terminal, order);
+  const { startDaemon } = await import("./own_daemon.ts");
+  const log = terminal.env("SPFS_LOG") || `${Deno.cwd()}/spfs.log`;
+  await Deno.mkdir(runtimeDirectoryOf(terminal), { recursive: true, mode: 0o700 });
+  const about = { name: "spfs-criu-hook", version };
+  using client = await startDaemon(ownSocket(criu, terminal), log, options.timeout, about);
+  try {
+    return await order(client);
+  } catch (error) {
+    // It may have ended by itself, as the last stand-in is gone.
+    await client.call("quit", { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+async function ordered(
+  client: ControlClient,
+  images: string,
+  config: RestoreConfig,
+  process: number,
+): Promise<string> {
+  const { mounts } = await client.call("restore.prepare", { images, config, process });
+  return mounts.map(({ mountpoint, nodes }) => `${pathText(mountpoint)} with ${counted(nodes, "node")}`).join(
+    ", ",
+  );
 }

@@ -1,5 +1,5 @@
-/** The stages of CRIU's action script that `criu-hook` does something at; at every other it succeeds at once. */
-export const hookStages = ["post-restore", "pre-resume", "post-resume"] as const;
+/** The stages of CRIU's action script at a restore that `criu-hook` does something at; at every other it succeeds at once. */
+export const hookStages = ["pre-restore", "post-restore", "pre-resume", "post-resume"] as const;
 
 /** A stage that `criu-hook` does something at. */
 export type HookStage = (typeof hookStages)[number];

@@ -28,7 +28,12 @@ export function socketPath(options: SocketOptions, terminal: Pick<Terminal, "env
   if (options.socket !== undefined) return options.socket;
   const named = terminal.env("SPFS_SOCKET");
   if (named) return named;
-  return `${terminal.env("SPFS_RUNTIME_DIR") || "/run/spfs"}/control.sock`;
+  return `${runtimeDirectoryOf(terminal)}/control.sock`;
+}
+
+/** Where daemons have their sockets unless told otherwise. */
+export function runtimeDirectoryOf(terminal: Pick<Terminal, "env">): string {
+  return terminal.env("SPFS_RUNTIME_DIR") || "/run/spfs";
 }
 
 /** Talks to the daemon for as long as `talk` runs. */

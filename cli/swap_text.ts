@@ -5,7 +5,7 @@
  */
 
 import type { SwapPlanResult, WireMovedProcess, WireObstacle, WireSwapResult } from "../control/wire_swap.ts";
-import { countsText, durationText, pathText, printable, table } from "./text.ts";
+import { counted, countsText, durationText, pathText, printable, table } from "./text.ts";
 
 /** A swap in one line, without a newline: "3 processes moved in 12 ms, 1 thing left". */
 export function swapSummary({ processes, left, stoppedMs }: WireSwapResult): string {
@@ -64,8 +64,4 @@ function whatText({ kind, fd, address }: WireObstacle): string {
 
 function whyText({ reason, transient }: WireObstacle): string {
   return printable(reason) + (transient === true ? " (may pass)" : "");
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

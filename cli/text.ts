@@ -32,6 +32,11 @@ export function durationText(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
 }
 
+/** "1 mount", "2 mounts", "2 processes". */
+export function counted(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** A size in bytes: "59 MB" (decimal). */
 export function sizeText(bytes: number): string {
   return `${Math.round(bytes / 1e6)} MB`;

@@ -337,6 +337,7 @@ const swaps = " swaps";
 /** The mount whose requests a request waits for. */
 function mountOf(method: HostMethod, params: unknown): string {
   if (method === "swap.plan" || method === "swap.run") return swaps;
+  if (method.startsWith("restore.")) return "all";
   const { id, mount } = params as { id: string; mount: string };
   return method === "mount.create" ? id : mount;
 }

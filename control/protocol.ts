@@ -27,6 +27,14 @@ import { eventNames } from "./events.ts";
 import { lazily } from "./lazily.ts";
 import { limits } from "./limits.ts";
 import {
+  blockParams,
+  checkParams,
+  prepareParams,
+  prepareResult,
+  releaseParams,
+  stageResult,
+} from "./restore.ts";
+import {
   obstacle,
   selection,
   swapDeadline,
@@ -301,6 +309,11 @@ const quit = lazily({
   result: () => z.object({}),
 });
 
+const restorePrepare = lazily({ params: prepareParams, result: prepareResult });
+const restoreCheck = lazily({ params: checkParams, result: stageResult });
+const restoreBlock = lazily({ params: blockParams, result: stageResult });
+const restoreRelease = lazily({ params: releaseParams, result: stageResult });
+
 const swapPlan = lazily({ params: swapPlanParams, result: swapPlanResult });
 const swapRun = lazily({ params: swapRunParams, result: swapResult });
 
@@ -314,6 +327,10 @@ export const methods = {
   "mount.release": resume,
   "mount.retry": resume,
   "mount.abort": mountAbort,
+  "restore.prepare": restorePrepare,
+  "restore.check": restoreCheck,
+  "restore.block": restoreBlock,
+  "restore.release": restoreRelease,
   "swap.plan": swapPlan,
   "swap.run": swapRun,
   "status": status,

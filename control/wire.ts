@@ -15,10 +15,18 @@ import type {
   SelectorWaitParams,
   WireReplaceStatus,
 } from "./wire_replace.ts";
+import type {
+  RestoreBlockParams,
+  RestoreCheckParams,
+  RestorePrepareParams,
+  RestorePrepareResult,
+  RestoreStageResult,
+} from "./wire_restore.ts";
 import type { SwapPlanParams, SwapPlanResult, SwapRunParams, WireSwapResult } from "./wire_swap.ts";
 
 export type * from "./wire_entries.ts";
 export type * from "./wire_replace.ts";
+export type * from "./wire_restore.ts";
 export type * from "./wire_swap.ts";
 
 /** A mount's mode: serve the placeholder, park every request, or pass on to the real file system. */
@@ -270,6 +278,14 @@ export interface WireMethods {
   "mount.retry": { params: SelectorWaitParams; result: ReplacesResult };
   /** Answers what is parked with an error and takes the mount away. */
   "mount.abort": { params: AbortParams; result: AbortResult };
+  /** Makes the stand-ins of a restore and orders what is to replace them. */
+  "restore.prepare": { params: RestorePrepareParams; result: RestorePrepareResult };
+  /** Tells whether what has been restored can go on. */
+  "restore.check": { params: RestoreCheckParams; result: RestoreStageResult };
+  /** Lets nobody see the placeholder any more. */
+  "restore.block": { params: RestoreBlockParams; result: RestoreStageResult };
+  /** Lets the held replacements begin. */
+  "restore.release": { params: Record<string, never>; result: RestoreStageResult };
   /** Tells what moving processes from one mount to another would move, and what stands in the way. */
   "swap.plan": { params: SwapPlanParams; result: SwapPlanResult };
   /** Moves processes from one mount to another. */

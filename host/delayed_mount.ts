@@ -6,7 +6,8 @@
  *                      |  \------> failed --retry--> mounting
  *                      v
  *                  committing --> done
- *                      \--> failed --retry--> committing   (the real file system is mounted already)
+ *                      | \--> failed --retry--> committing   (the real file system is mounted already)
+ *                      \--> held, serving                    (started to serve only)
  * ```
  *
  * Cancelling ends it in every state but `committing` and `done`, with nothing left behind.
@@ -100,10 +101,13 @@ export class DelayedMount {
   #mountFd = -1;
   // From the first successful `proxy` on the file system is the stub's; attempts are over, only `proxy` and the commit are repeated.
   #serving = false;
+  // Whether to stop, held, once the stub serves from it.
+  #serveOnly = false;
   #cancelled: ControlError | undefined;
   #abort = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #waiters: PromiseWithResolvers<void>[] = [];
+  #tried: PromiseWithResolvers<boolean> | undefined;
 
   /** Makes a replacement in the state `held`; {@linkcode DelayedMount.start} lets it begin. */
   constructor(effects: DelayedMountEffects, observer: DelayedMountObserver, rules: RetryRules) {
@@ -129,8 +133,26 @@ export class DelayedMount {
     return this.#serving;
   }
 
-  /** Begins (from `held`) or begins again (from `failed`). In `waiting` it tries at once. In every other state it does nothing. */
+  /** Begins (from `held`) or begins again (from `failed`). In `waiting` it tries at once. In every other state it only goes on to the end. */
   start(): void {
+    this.#serveOnly = false;
+    this.#begin();
+  }
+
+  /**
+   * Begins, from `held`, but stops there again once the stub serves from the real file system: {@linkcode DelayedMount.start} then puts it in
+   * place. Resolves to whether it serves: true when it does, false as soon as an attempt has failed.
+   */
+  serve(): Promise<boolean> {
+    if (this.#serving) return Promise.resolve(true);
+    if (this.#state !== "held" || this.#cancelled !== undefined) return Promise.resolve(false);
+    this.#serveOnly = true;
+    const tried = this.#tried = Promise.withResolvers<boolean>();
+    this.#begin();
+    return tried.promise;
+  }
+
+  #begin(): void {
     if (this.#cancelled !== undefined) return;
     if (this.#state === "waiting") return this.#abort.abort();
     if (this.#state !== "held" && this.#state !== "failed") return;
@@ -177,12 +199,16 @@ export class DelayedMount {
   }
 
   async #run(): Promise<void> {
-    if (this.#cancelled !== undefined) return;
-    if (!this.#serving) {
-      const mounted = await this.#mount();
-      if (!mounted || this.#cancelled !== undefined) return;
+    try {
+      if (this.#cancelled !== undefined) return;
+      if (!this.#serving) {
+        const mounted = await this.#mount();
+        if (!mounted || this.#cancelled !== undefined) return;
+      }
+      await this.#commit();
+    } finally {
+      this.#tried?.resolve(this.#serving);
     }
-    await this.#commit();
   }
 
   /** Attempts until one succeeds (true), or it is cancelled or failed (false). */
@@ -211,6 +237,7 @@ export class DelayedMount {
         return false;
       }
       this.#state = "waiting";
+      this.#tried?.resolve(false);
       this.#retryAt = effects.now() + pause;
       this.#observer.step("waiting");
       this.#abort = new AbortController();
@@ -249,12 +276,19 @@ export class DelayedMount {
 
   async #commit(): Promise<void> {
     this.#state = "committing";
-    this.#observer.committing();
+    const irrevocable = !this.#serveOnly;
+    if (irrevocable) this.#observer.committing();
     try {
       // Every time: after a commit that failed, the mode may have been changed.
       this.#observer.step("proxy");
       await this.#effects.proxy(this.#mountFd);
       this.#serving = true;
+      if (this.#serveOnly) {
+        this.#state = "held";
+        this.#observer.step("held");
+        return;
+      }
+      if (!irrevocable) this.#observer.committing();
       this.#observer.step("commit");
       await this.#effects.commit(this.#mountFd);
     } catch (thrown) {

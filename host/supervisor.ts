@@ -21,6 +21,7 @@ import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
+import { RestoreMethods } from "./restore_methods.ts";
 import { sameParams } from "./same_params.ts";
 import { SwapMethods } from "./swap_methods.ts";
 import { unlessAborted } from "./time_limit.ts";
@@ -80,6 +81,13 @@ export class Supervisor {
       selected: (selector) => this.#selected(selector),
     });
     const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
+    const restore = new RestoreMethods(this.#context, {
+      create: (params, request) => this.#tracked(this.#create(params, request)),
+      setMode: (params) => this.#setMode(params),
+      replace: (params, request) => replace.replace(params, request),
+      selected: () => this.#selected("all"),
+      end: (mount, errno) => this.#end(mount, errno),
+    });
     const methods: HostMethods = {
       "mount.create": (params, request) => this.#tracked(this.#create(params, request)),
       "file.create": (params) => this.#populate(params),
@@ -88,6 +96,10 @@ export class Supervisor {
       "mount.release": (params, request) => replace.release(params, request),
       "mount.retry": (params, request) => replace.retry(params, request),
       "mount.abort": (params) => this.#abort(params),
+      "restore.prepare": (params, request) => restore.prepare(params, request),
+      "restore.check": (params) => restore.check(params),
+      "restore.block": (params) => restore.block(params),
+      "restore.release": () => restore.release(),
       "swap.plan": (params, request) => this.#tracked(swap.plan(params, request)),
       "swap.run": (params, request) => this.#tracked(swap.run(params, request)),
       "status": (params) => this.#status(params),
@@ -113,8 +125,10 @@ export class Supervisor {
   /** Ends the stubs that wait for an order when nobody can give one any more. */
   endOrphans(errno: number): void {
     for (const mount of this.#mounts.values()) {
-      if (mount.mode !== "stub" || mount.replaced || mount.ending !== undefined) continue;
+      if (mount.replaced || mount.ending !== undefined) continue;
       const state = mount.replacement?.delayed.status.state ?? "not ordered";
+      // One that serves but is held waits for an order as well.
+      if (mount.mode !== "stub" && !(state === "held" && mount.replacement?.delayed.serving)) continue;
       if (state !== "not ordered" && state !== "held" && state !== "failed") continue;
       const text = `its replacement is ${state}, and nobody is left who could order anything: it ends`;
       this.#context.log.write("warn", text, { mount: mount.id });

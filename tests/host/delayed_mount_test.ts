@@ -93,6 +93,44 @@ Deno.test("delayed mount: held until it is started, then mounted, served from an
   assertEquals(world.open.size, 0);
 });
 
+Deno.test("delayed mount: started to serve, it is held again when it serves, and is put in place when it is started", async () => {
+  const world = new World();
+  const mount = world.make();
+  const done = mount.wait();
+  assertEquals(await mount.serve(), true);
+  assertEquals([mount.status.state, mount.serving], ["held", true]);
+  assertEquals(await mount.serve(), true);
+  assertEquals(world.trace, ["mounting", "attempt 1 ok -", "mounted", "proxy", "proxied", "held"]);
+  world.trace.length = 0;
+  mount.start();
+  await done;
+  assertEquals(world.trace, ["proxy", "proxied", "commit", "committed", "done", "ended ok"]);
+  assertEquals(world.open.size, 0);
+});
+
+Deno.test("delayed mount: started to serve, a failed attempt tells at once, and started meanwhile it goes to the end", async () => {
+  const world = new World();
+  world.attempts.push(fails(refused));
+  const mount = world.make();
+  world.onSleep = () => mount.start();
+  const done = mount.wait();
+  assertEquals(await mount.serve(), false);
+  await done;
+  assertEquals(world.trace.filter((line) => line === "held"), []);
+  assertEquals(mount.status.state, "done");
+});
+
+Deno.test("delayed mount: what serves and is held can be cancelled, and leaves nothing", async () => {
+  const world = new World();
+  const mount = world.make();
+  const waited = assertRejects(() => mount.wait(), ControlError, "cancelled");
+  await mount.serve();
+  assertEquals(await mount.cancel(cancelled()), true);
+  await waited;
+  assertEquals(world.open.size, 0);
+  assertEquals(await mount.serve(), true); // the stub still has it
+});
+
 Deno.test("delayed mount: transient errors are repeated with growing pauses", async () => {
   const world = new World();
   world.attempts.push(fails(refused), fails(refused), fails(refused), fails(refused));

@@ -51,18 +51,29 @@ export class Images {
   /**
    * Restores the tree, detached, with its process ids, and returns the root's. CRIU runs spfs at each stage.
    *
-   * @param socket the control socket of the daemon
+   * @param daemon the control socket of the daemon, or what the action script finds in its environment instead
    * @param options more of CRIU's options
    * @throws {Error} with the end of CRIU's log
    */
-  async restore(binary: Binary, socket: string, options: readonly string[] = []): Promise<number> {
+  async restore(
+    binary: Binary,
+    daemon: string | Record<string, string>,
+    options: readonly string[] = [],
+  ): Promise<number> {
     const actionScript = await this.#actionScript(binary, "criu-hook");
     // Also when the restore does not succeed: CRIU may have made the process.
     this.#sandbox.adopt(this.#pid);
-    await this.#run("restore", ["--restore-detached", "--action-script", actionScript, ...options], {
-      SPFS_SOCKET: socket,
-    });
+    await this.#run(
+      "restore",
+      ["--restore-detached", "--action-script", actionScript, ...options],
+      typeof daemon === "string" ? { SPFS_SOCKET: daemon } : { SPFS_SOCKET: "", ...daemon },
+    );
     return this.#pid;
+  }
+
+  /** What CRIU logged while it restored. */
+  get restoreLog(): string {
+    return Deno.readTextFileSync(`${this.directory}/restore.log`);
   }
 
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */

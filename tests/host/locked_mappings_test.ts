@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { lockedMappings } from "../../cli/locked_mappings.ts";
+import { lockedMappings } from "../../host/locked_mappings.ts";
 
 const mapping = (permissions: string, device: string, path: string, flags: string) =>
   `7f1200000000-7f1200003000 ${permissions} 00000000 ${device} 77 ${path}\nSize: 12 kB\nAnonymous: 4 kB\nVmFlags: ${flags}\n`;

@@ -1,0 +1,144 @@
+/**
+ * The methods that take a restore by CRIU from stage to stage: `restore.prepare`, `restore.check`, `restore.block`, `restore.release`. What
+ * they do is made of the other methods; here is in which order, and what a failure undoes.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import type { RequestContext } from "../control/handler.ts";
+import type { Params, Result } from "../control/protocol.ts";
+import { Errno } from "../ffi/errno.ts";
+import { asControlError } from "./control_errors.ts";
+import type { DaemonContext } from "./daemon_context.ts";
+import { lockedMappingsBelow } from "./locked_mappings.ts";
+import type { ManagedMount } from "./managed_mount.ts";
+import { watchProcess } from "./process_watch.ts";
+import { planRestore } from "./restore_plan.ts";
+import { within } from "./time_limit.ts";
+
+/** What the methods are made of. */
+export interface RestoreParts {
+  /** `mount.create`. */
+  create(params: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">>;
+  /** `mount.setMode`. */
+  setMode(params: Params<"mount.setMode">): Promise<Result<"mount.setMode">>;
+  /** `mount.replace`. */
+  replace(params: Params<"mount.replace">, request: RequestContext): Promise<Result<"mount.replace">>;
+  /** Every mount that is on its mountpoint. */
+  selected(): ManagedMount[];
+  /** Ends a mount; answers what waits with the error. */
+  end(mount: ManagedMount, errno: number): Promise<number>;
+}
+
+/** The methods of restores. */
+export class RestoreMethods {
+  readonly #context: Pick<DaemonContext, "log">;
+  readonly #parts: RestoreParts;
+  /** Ends the watch over the process that restores. */
+  #unwatch: (() => void) | undefined;
+
+  /** Makes the methods. */
+  constructor(context: Pick<DaemonContext, "log">, parts: RestoreParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** `restore.prepare`: all of the stand-ins, or none. */
+  async prepare(
+    params: Params<"restore.prepare">,
+    request: RequestContext,
+  ): Promise<Result<"restore.prepare">> {
+    const { images, config, process } = params;
+    const orders = planRestore(images, config, config.mounts, () => undefined);
+    if (orders.length === 0) throw new ControlError("invalid_params", "config: names no mount");
+    if (process !== undefined) this.#watch(process);
+    const mounts: Result<"restore.prepare">["mounts"] = [];
+    const made: string[] = [];
+    try {
+      for (const { create, replace } of orders) {
+        const { id, mountpoint, images: populated, createdNow } = await this.#parts.create(create, request);
+        if (createdNow) made.push(id);
+        await this.#parts.replace(replace, request);
+        const { source, type } = replace;
+        mounts.push({ id, mountpoint, source, type, ...populated! });
+      }
+    } catch (error) {
+      this.#endWatch();
+      const undone = this.#parts.selected().filter(({ id }) => made.includes(id));
+      await Promise.all(undone.map((mount) => this.#parts.end(mount, Errno.EIO)));
+      throw asControlError(error);
+    }
+    return { mounts };
+  }
+
+  /** `restore.check`. */
+  // deno-lint-ignore require-await -- it fails by rejecting
+  async check({ init }: Params<"restore.check">): Promise<Result<"restore.check">> {
+    const mounts = this.#mounts();
+    const wrong = mounts.find((mount) => mount.mode !== "restore");
+    if (wrong !== undefined) {
+      const message = `mount ${wrong.id} is in ${wrong.mode} mode, not in restore mode`;
+      throw new ControlError("wrong_mode", message, { mount: wrong.id, mode: wrong.mode });
+    }
+    if (init !== undefined) refuseLocked(init, mounts);
+    return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
+  }
+
+  /** `restore.block`. */
+  async block({ serveWithinMs }: Params<"restore.block">): Promise<Result<"restore.block">> {
+    this.#mounts();
+    await this.#parts.setMode({ mount: "all", mode: "stub" });
+    const serving = this.#mounts().map(({ replacement }) => replacement?.delayed.serve());
+    await within(serveWithinMs, Promise.all(serving));
+    return { mounts: this.#mounts().map(({ id, mode }) => ({ id, mode })) };
+  }
+
+  /** `restore.release`. */
+  // deno-lint-ignore require-await -- it fails by rejecting
+  async release(): Promise<Result<"restore.release">> {
+    const mounts = this.#mounts();
+    this.#endWatch();
+    for (const { replacement } of mounts) replacement?.delayed.start();
+    return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
+  }
+
+  /** @throws {ControlError} when there are none */
+  #mounts(): ManagedMount[] {
+    const mounts = this.#parts.selected();
+    if (mounts.length === 0) throw new ControlError("unknown_mount", "the daemon has no mounts");
+    return mounts;
+  }
+
+  /** A restore that fails tells nobody: it is over when the process that restores has ended. */
+  #watch(process: number): void {
+    this.#endWatch();
+    this.#unwatch = watchProcess(process, () => {
+      this.#unwatch = undefined;
+      for (const mount of this.#parts.selected()) {
+        const text = `process ${process} has ended before the restore was released: the stand-in ends`;
+        this.#context.log.write("warn", text, { mount: mount.id });
+        void this.#parts.end(mount, Errno.EIO);
+      }
+    });
+  }
+
+  #endWatch(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+}
+
+/** @throws {ControlError} naming a mapping that would keep the placeholder's zeros when the real file has come */
+function refuseLocked(init: number, mounts: readonly ManagedMount[]): void {
+  const deviceOf = ({ identity: { major, minor } }: ManagedMount) => `${major}:${minor}`;
+  const found = lockedMappingsBelow(init, new Set(mounts.map(deviceOf)));
+  const [first] = found;
+  if (first === undefined) return;
+  const mount = mounts.find((mount) => deviceOf(mount) === first.device)!;
+  const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
+  const message =
+    `mount ${mount.id}: process ${first.pid} has a locked private mapping of ${first.path}${more}, ` +
+    "whose pages cannot be taken from the real file later";
+  throw new ControlError("wrong_mode", message, { mount: mount.id });
+}

@@ -1,0 +1,120 @@
+/**
+ * From what is to be delayed to the orders for it. Pure.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import type { Params } from "../control/protocol.ts";
+import { decodeParams } from "../control/validation.ts";
+import { encodePath } from "../control/values.ts";
+import { pathText } from "../ffi/sys/libc.ts";
+
+type Config = Params<"restore.prepare">["config"];
+
+/** A mount that is to be delayed. */
+export type RestoreMount = Config["mounts"][number];
+
+/** What was noted at dump of a mount, as `mount.replace` takes it. */
+export interface NotedMount {
+  /** What was mounted. */
+  readonly source: Uint8Array;
+  /** The file system's type. */
+  readonly type: string;
+  /** Its options, separated by commas. */
+  readonly options: string;
+}
+
+/** The orders for a mount. */
+export interface MountOrders {
+  /** What makes the stand-in. */
+  readonly create: Params<"mount.create">;
+  /** What replaces it, held. */
+  readonly replace: Params<"mount.replace">;
+}
+
+/** Keys that the orders have from elsewhere. */
+const taken = {
+  create: ["id", "mountpoint", "mode", "images"],
+  replace: ["mount", "hold", "wait"],
+} as const;
+
+/**
+ * The orders for the mounts of a restore, in order.
+ *
+ * @param noted what was noted at dump of each mount, if anything
+ * @throws {ControlError} `invalid_params`, naming the mount and the key
+ */
+export function planRestore(
+  images: Uint8Array,
+  config: Config,
+  mounts: readonly RestoreMount[],
+  noted: (mount: RestoreMount) => NotedMount | undefined,
+): MountOrders[] {
+  const ids = new Set<string>();
+  return mounts.map((mount) => {
+    const id = mount.id ?? freeId(pathText(mount.mountpoint), ids);
+    if (ids.has(id)) throw new ControlError("invalid_params", `config: two mounts have the id ${id}`);
+    ids.add(id);
+    return ordersFor(id, images, config, mount, noted(mount));
+  });
+}
+
+function ordersFor(
+  id: string,
+  images: Uint8Array,
+  config: Config,
+  mount: RestoreMount,
+  noted: NotedMount | undefined,
+): MountOrders {
+  const { mountpoint, at, key } = mount;
+  const directory = encodePath(images);
+  const which = key === undefined ? { mountpoint: encodePath(mountpoint) } : { key };
+  const create = { ...config.create, ...mount.create };
+  const replace = {
+    ...(noted && { source: encodePath(noted.source), type: noted.type, options: noted.options }),
+    ...config.replace,
+    ...mount.replace,
+  };
+  return named(`config: mount ${id}`, () => {
+    refuseTaken(create, "create");
+    refuseTaken(replace, "replace");
+    if (replace.source === undefined) {
+      const message = "has no source, and none was noted at dump (spfs dump-hook, spfs record)";
+      throw new ControlError("invalid_params", message);
+    }
+    return {
+      create: decodeParams("mount.create", {
+        ...create,
+        id,
+        mountpoint: encodePath(at ?? mountpoint),
+        images: { directory, ...which },
+      }),
+      replace: decodeParams("mount.replace", { ...replace, mount: id, hold: true }),
+    };
+  });
+}
+
+function refuseTaken(given: Record<string, unknown>, what: keyof typeof taken): void {
+  const key = taken[what].find((key) => given[key] !== undefined);
+  if (key !== undefined) {
+    throw new ControlError("invalid_params", `${what}.${key}: is not for the configuration`);
+  }
+}
+
+function named<T>(what: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    throw new ControlError(error.kind, `${what}: ${error.message}`, error.data);
+  }
+}
+
+/** A name made of a path: "/mnt/net" becomes "mnt-net". */
+function freeId(path: string, used: ReadonlySet<string>): string {
+  const plain = path.replace(/^\/+|\/+$/g, "").replaceAll(/[^A-Za-z0-9._:-]+/g, "-").slice(0, 56) || "root";
+  let id = plain === "all" ? "all-" : plain;
+  for (let n = 2; used.has(id); n++) id = `${plain}-${n}`;
+  return id;
+}
