@@ -1,7 +1,7 @@
 /**
  * What is to be delayed: from the configuration file, or from the environment.
  *
- * - `$SPFS_CONFIG` names a file of JSON, else `spfs.json` beside the images is one, in the form of `restore.prepare`'s `config`;
+ * - `$SPFS_CONFIG` names a file of JSON, else `spfs-restore.json` beside the images is one, in the form of `restore.prepare`'s `config`;
  * - `$SPFS_DELAY` is a list with commas instead: mountpoints, and types of file systems (`/mnt/net,nfs4`).
  *
  * @module
@@ -12,7 +12,7 @@ import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 /** The name of the configuration file beside the images. */
-export const configName = "spfs.json";
+export const configName = "spfs-restore.json";
 
 /**
  * Reads it; undefined when there is none.

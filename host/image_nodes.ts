@@ -18,7 +18,7 @@ import {
 import { pathText } from "../ffi/sys/libc.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { readSide } from "./side_file.ts";
-import type { ImageNodes, ImagesRequest } from "./images_messages.ts";
+import type { ImageNodes, NodesRequest } from "./images_messages.ts";
 
 /**
  * Reads the nodes of a mount. Blocks as reading files does.
@@ -26,7 +26,7 @@ import type { ImageNodes, ImagesRequest } from "./images_messages.ts";
  * @throws {ControlError} `bad_images` for images that are damaged, none, or lack the mount or what is needed to make a node of it
  * @throws {SysError} when they cannot be read
  */
-export function readImageNodes({ images: { directory, ...rest }, mountpoint }: ImagesRequest): ImageNodes {
+export function readImageNodes({ images: { directory, ...rest }, mountpoint }: NodesRequest): ImageNodes {
   const place = directoryName(directory);
   try {
     const images = readImages(place);
@@ -42,8 +42,8 @@ export function readImageNodes({ images: { directory, ...rest }, mountpoint }: I
   }
 }
 
-/** @throws {ControlError} for a name that is no text, by which Deno opens nothing */
-function directoryName(directory: Uint8Array): string {
+/** The images' directory as text. @throws {ControlError} for a name that is no text, by which Deno opens nothing */
+export function directoryName(directory: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(directory);
   } catch {
@@ -53,7 +53,7 @@ function directoryName(directory: Uint8Array): string {
 }
 
 function choiceOf(
-  { key, mountId, mountpoint, namespace }: Omit<ImagesRequest["images"], "directory">,
+  { key, mountId, mountpoint, namespace }: Omit<NodesRequest["images"], "directory">,
   own: Uint8Array,
 ): MountChoice {
   if (key !== undefined) return { key };

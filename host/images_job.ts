@@ -6,7 +6,7 @@
 
 import { ControlError } from "../control/errors.ts";
 import { fromWorker } from "./control_errors.ts";
-import type { ImageNodes, ImagesReply, ImagesRequest } from "./images_messages.ts";
+import type { ImagesJobs, ImagesReply } from "./images_messages.ts";
 
 /**
  * Reads images on a worker of its own.
@@ -14,12 +14,13 @@ import type { ImageNodes, ImagesReply, ImagesRequest } from "./images_messages.t
  * @param signal when it is aborted, the promise rejects at once with its reason
  * @throws {ControlError} through the promise: `bad_images`, `system`
  */
-export async function readImagesOn(
+export async function readImagesOn<J extends keyof ImagesJobs>(
   worker: Worker,
-  request: ImagesRequest,
+  job: J,
+  request: ImagesJobs[J]["request"],
   signal: AbortSignal,
-): Promise<ImageNodes> {
-  const { promise, resolve, reject } = Promise.withResolvers<ImageNodes>();
+): Promise<ImagesJobs[J]["result"]> {
+  const { promise, resolve, reject } = Promise.withResolvers<ImagesJobs[J]["result"]>();
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
@@ -33,7 +34,7 @@ export async function readImagesOn(
     event.preventDefault();
     broken(`failed: ${event.message}`);
   };
-  worker.postMessage(request);
+  worker.postMessage({ job, ...request });
   try {
     return await promise;
   } finally {

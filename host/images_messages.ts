@@ -8,8 +8,8 @@ import type { Params } from "../control/protocol.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import type { RootAttributes, WorkerError } from "./worker_messages.ts";
 
-/** What to read. */
-export interface ImagesRequest {
+/** What to read for a mount's placeholder. */
+export interface NodesRequest {
   /** Where the images are, and which of their mounts is meant. */
   readonly images: NonNullable<Params<"mount.create">["images"]>;
   /** The stand-in's mountpoint, which is meant where nothing else is said. */
@@ -26,7 +26,48 @@ export interface ImageNodes {
   readonly noted: boolean;
 }
 
+/** Which mounts of a tree are asked about. */
+export interface NotedRequest {
+  /** Where the images are. */
+  readonly directory: Uint8Array;
+  /** These mounts, by their keys or else their mountpoints. */
+  readonly mounts: readonly { readonly mountpoint: Uint8Array; readonly key?: string | undefined }[];
+  /** All of these types, of the mount namespace that CRIU was in. */
+  readonly types: readonly string[];
+}
+
+/** What was noted at dump of a mount, as `mount.replace` takes it. */
+export interface NotedMount {
+  /** What was mounted. */
+  readonly source: Uint8Array;
+  /** The file system's type. */
+  readonly type: string;
+  /** Its options, separated by commas. */
+  readonly options: string;
+}
+
+/** What was noted of them. */
+export interface NotedMounts {
+  /** Of each mount that was named; undefined where nothing was noted. */
+  readonly named: readonly (NotedMount | undefined)[];
+  /** The mounts of the types. */
+  readonly found: readonly { readonly mountpoint: Uint8Array; readonly noted: NotedMount }[];
+}
+
+/** What the worker does: each with what it is asked and what it answers. */
+export interface ImagesJobs {
+  /** The nodes of a mount. */
+  nodes: { request: NodesRequest; result: ImageNodes };
+  /** What was noted of mounts. */
+  noted: { request: NotedRequest; result: NotedMounts };
+}
+
+/** The one thing that a worker is asked. */
+export type ImagesRequest = {
+  [J in keyof ImagesJobs]: { readonly job: J } & ImagesJobs[J]["request"];
+}[keyof ImagesJobs];
+
 /** The answer; there is one for each worker. */
 export type ImagesReply =
-  | { readonly ok: true; readonly result: ImageNodes }
+  | { readonly ok: true; readonly result: ImagesJobs[keyof ImagesJobs]["result"] }
   | { readonly ok: false; readonly error: WorkerError };

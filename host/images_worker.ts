@@ -8,13 +8,14 @@
 /// <reference lib="deno.worker" />
 
 import { readImageNodes } from "./image_nodes.ts";
+import { readNotedMounts } from "./noted_mounts.ts";
 import type { ImagesReply, ImagesRequest } from "./images_messages.ts";
 import { workerError } from "./worker_error.ts";
 
 self.onmessage = ({ data }: MessageEvent<ImagesRequest>) => {
   let reply: ImagesReply;
   try {
-    reply = { ok: true, result: readImageNodes(data) };
+    reply = { ok: true, result: data.job === "nodes" ? readImageNodes(data) : readNotedMounts(data) };
   } catch (error) {
     reply = { ok: false, error: workerError(error) };
   }

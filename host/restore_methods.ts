@@ -11,6 +11,7 @@ import type { Params, Result } from "../control/protocol.ts";
 import { Errno } from "../ffi/errno.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
+import type { NotedMounts, NotedRequest } from "./images_messages.ts";
 import { lockedMappingsBelow } from "./locked_mappings.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import { watchProcess } from "./process_watch.ts";
@@ -25,6 +26,8 @@ export interface RestoreParts {
   setMode(params: Params<"mount.setMode">): Promise<Result<"mount.setMode">>;
   /** `mount.replace`. */
   replace(params: Params<"mount.replace">, request: RequestContext): Promise<Result<"mount.replace">>;
+  /** What was noted at dump of mounts. */
+  noted(request: NotedRequest, signal: AbortSignal): Promise<NotedMounts>;
   /** Every mount that is on its mountpoint. */
   selected(): ManagedMount[];
   /** Ends a mount; answers what waits with the error. */
@@ -50,8 +53,14 @@ export class RestoreMethods {
     request: RequestContext,
   ): Promise<Result<"restore.prepare">> {
     const { images, config, process } = params;
-    const orders = planRestore(images, config, config.mounts, () => undefined);
-    if (orders.length === 0) throw new ControlError("invalid_params", "config: names no mount");
+    const asked = { directory: images, mounts: config.mounts, types: config.types };
+    const orders = planRestore(images, config, await this.#parts.noted(asked, request.signal));
+    if (orders.length === 0) {
+      const why = config.types.length === 0
+        ? ""
+        : `, and none of type ${config.types.join(" or ")} was noted at dump`;
+      throw new ControlError("invalid_params", `config: names no mount${why}`);
+    }
     if (process !== undefined) this.#watch(process);
     const mounts: Result<"restore.prepare">["mounts"] = [];
     const made: string[] = [];

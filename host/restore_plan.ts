@@ -9,21 +9,12 @@ import type { Params } from "../control/protocol.ts";
 import { decodeParams } from "../control/validation.ts";
 import { encodePath } from "../control/values.ts";
 import { pathText } from "../ffi/sys/libc.ts";
+import type { NotedMount, NotedMounts } from "./images_messages.ts";
 
 type Config = Params<"restore.prepare">["config"];
 
 /** A mount that is to be delayed. */
 export type RestoreMount = Config["mounts"][number];
-
-/** What was noted at dump of a mount, as `mount.replace` takes it. */
-export interface NotedMount {
-  /** What was mounted. */
-  readonly source: Uint8Array;
-  /** The file system's type. */
-  readonly type: string;
-  /** Its options, separated by commas. */
-  readonly options: string;
-}
 
 /** The orders for a mount. */
 export interface MountOrders {
@@ -42,21 +33,27 @@ const taken = {
 /**
  * The orders for the mounts of a restore, in order.
  *
- * @param noted what was noted at dump of each mount, if anything
+ * @param noted what was noted at dump of the mounts that are named, and of those of the types
  * @throws {ControlError} `invalid_params`, naming the mount and the key
  */
 export function planRestore(
   images: Uint8Array,
   config: Config,
-  mounts: readonly RestoreMount[],
-  noted: (mount: RestoreMount) => NotedMount | undefined,
+  { named, found }: NotedMounts,
 ): MountOrders[] {
   const ids = new Set<string>();
-  return mounts.map((mount) => {
+  const isNamed = (path: Uint8Array) => config.mounts.some(({ mountpoint }) => samePath(mountpoint, path));
+  const mounts: [RestoreMount, NotedMount | undefined][] = [
+    ...config.mounts.map((mount, at): [RestoreMount, NotedMount | undefined] => [mount, named[at]]),
+    ...found.filter(({ mountpoint }) => !isNamed(mountpoint)).map(
+      ({ mountpoint, noted }): [RestoreMount, NotedMount] => [{ mountpoint }, noted],
+    ),
+  ];
+  return mounts.map(([mount, noted]) => {
     const id = mount.id ?? freeId(pathText(mount.mountpoint), ids);
     if (ids.has(id)) throw new ControlError("invalid_params", `config: two mounts have the id ${id}`);
     ids.add(id);
-    return ordersFor(id, images, config, mount, noted(mount));
+    return ordersFor(id, images, config, mount, noted);
   });
 }
 
@@ -76,7 +73,7 @@ function ordersFor(
     ...config.replace,
     ...mount.replace,
   };
-  return named(`config: mount ${id}`, () => {
+  return naming(`config: mount ${id}`, () => {
     refuseTaken(create, "create");
     refuseTaken(replace, "replace");
     if (replace.source === undefined) {
@@ -95,6 +92,11 @@ function ordersFor(
   });
 }
 
+function samePath(one: Uint8Array, other: Uint8Array): boolean {
+  const plain = (path: Uint8Array) => pathText(path).replace(/(?<=.)\/+$/, "");
+  return plain(one) === plain(other);
+}
+
 function refuseTaken(given: Record<string, unknown>, what: keyof typeof taken): void {
   const key = taken[what].find((key) => given[key] !== undefined);
   if (key !== undefined) {
@@ -102,7 +104,7 @@ function refuseTaken(given: Record<string, unknown>, what: keyof typeof taken): 
   }
 }
 
-function named<T>(what: string, make: () => T): T {
+function naming<T>(what: string, make: () => T): T {
   try {
     return make();
   } catch (error) {

@@ -85,6 +85,7 @@ export class Supervisor {
       create: (params, request) => this.#tracked(this.#create(params, request)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
+      noted: (request, signal) => readImagesOn(this.#context.startImagesWorker(), "noted", request, signal),
       selected: () => this.#selected("all"),
       end: (mount, errno) => this.#end(mount, errno),
     });
@@ -172,9 +173,12 @@ export class Supervisor {
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const populated = images === undefined
-        ? undefined
-        : await readImagesOn(this.#context.startImagesWorker(), { images, mountpoint: path }, signal);
+      const populated = images === undefined ? undefined : await readImagesOn(
+        this.#context.startImagesWorker(),
+        "nodes",
+        { images, mountpoint: path },
+        signal,
+      );
       key = this.#reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
       const identity = await this.#mountWith(handle, { ...params, root }, path, populated?.entries);

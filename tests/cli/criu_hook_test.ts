@@ -87,7 +87,7 @@ class Images implements AsyncDisposable {
 
   static async make(config?: string): Promise<Images> {
     const path = await Deno.makeTempDir({ prefix: "spfs-images-" });
-    if (config !== undefined) await Deno.writeTextFile(`${path}/spfs.json`, config);
+    if (config !== undefined) await Deno.writeTextFile(`${path}/spfs-restore.json`, config);
     return new Images(path, await Deno.open(path));
   }
 
@@ -165,10 +165,10 @@ Deno.test("criu-hook: a configuration that cannot be understood fails the restor
     daemon.run(["criu-hook"], { env: { CRTOOLS_SCRIPT_ACTION: "pre-restore", ...images.env, ...env } });
   const broken = await hook();
   assertEquals(broken.code, 1);
-  assertMatch(broken.err, /^spfs criu-hook: pre-restore: failed: .*spfs\.json: .*\n$/);
+  assertMatch(broken.err, /^spfs criu-hook: pre-restore: failed: .*spfs-restore\.json: .*\n$/);
   assertMatch((await hook({ SPFS_DELAY: "nfs 4" })).err, /nfs 4 is neither a mountpoint nor a type/);
   assertMatch((await hook({ SPFS_DELAY: "/a", SPFS_CONFIG: "/b" })).err, /do not go together/);
-  await Deno.writeTextFile(`${images.path}/spfs.json`, '{ "mounts": [{ "mountpoint": "mnt" }] }');
+  await Deno.writeTextFile(`${images.path}/spfs-restore.json`, '{ "mounts": [{ "mountpoint": "mnt" }] }');
   assertMatch((await hook()).err, /config\.mounts\[0\]\.mountpoint/);
   assertMatch((await hook({ SPFS_CONFIG: "/nonexistent.json" })).err, /nonexistent\.json/);
 });

@@ -35,7 +35,7 @@ class Scene {
     const keeper = sandbox.start(victim("keeper"), [mountpoint, result]);
     await until("the victim's set-up", () => scene.lines.length > 1);
     assertEquals(scene.lines, ["set-up ok", ""]);
-    scene.images = await Images.dump(sandbox, keeper.pid, ["--file-locks", "--link-remap"]);
+    scene.images = await Images.dump(sandbox, keeper.pid, ["--file-locks", "--link-remap"], binary);
     await scene.remote.unmount(mountpoint);
     return scene;
   }
@@ -47,12 +47,15 @@ class Scene {
   /** Says what is to be delayed, in a file beside the images. */
   configure(replace: Record<string, unknown>): void {
     const config = { mounts: [{ id: "net", mountpoint: this.mountpoint, replace }] };
-    Deno.writeTextFileSync(`${this.images.directory}/spfs.json`, JSON.stringify(config));
+    Deno.writeTextFileSync(`${this.images.directory}/spfs-restore.json`, JSON.stringify(config));
   }
 
   /** Restores; without a daemon of anybody's. */
-  restore(options: readonly string[] = []): Promise<number> {
-    return this.images.restore(this.binary, { SPFS_RUNTIME_DIR: this.runtime }, ["--file-locks", ...options]);
+  restore(options: readonly string[] = [], env: Record<string, string> = {}): Promise<number> {
+    return this.images.restore(this.binary, { SPFS_RUNTIME_DIR: this.runtime, ...env }, [
+      "--file-locks",
+      ...options,
+    ]);
   }
 
   /** The daemon that CRIU has started. */
@@ -131,9 +134,21 @@ await e2e(
     scene.configure({ source: scene.remote.source, type: "ext4" });
     const pid = await scene.restore();
     assertMatch(
-      scene.images.restoreLog,
+      scene.images.log("restore"),
       /pre-resume: 1 mount in place, 1 of them served from the real file system/,
     );
+    Deno.kill(pid, "SIGUSR1");
+    await scene.ends(pid);
+  },
+  needs,
+);
+
+await e2e(
+  "a list of mountpoints is enough: what to mount there was noted at the dump",
+  async (sandbox, binary) => {
+    const scene = await Scene.make(sandbox, binary);
+    const pid = await scene.restore([], { SPFS_DELAY: scene.mountpoint });
+    assertMatch(scene.images.log("restore"), /pre-resume: 1 mount in place, 1 of them served/);
     Deno.kill(pid, "SIGUSR1");
     await scene.ends(pid);
   },
@@ -150,7 +165,7 @@ await e2e("a restore that fails leaves neither stand-in nor daemon", async (sand
   });
   const refused = scene.restore(["--action-script", failing]);
   const error = await assertRejects(() => refused, Error, "criu restore ended with");
-  assertMatch(error.message + scene.images.restoreLog, /pre-restore: .*with \d+ nodes/);
+  assertMatch(error.message + scene.images.log("restore"), /pre-restore: .*with \d+ nodes/);
   await scene.gone();
   assertEquals(scene.mounted, []);
 }, needs);
@@ -166,12 +181,12 @@ await e2e(
         replace: { source: "/x", type: "ext4" },
       }],
     };
-    Deno.writeTextFileSync(`${scene.images.directory}/spfs.json`, JSON.stringify(config));
+    Deno.writeTextFileSync(`${scene.images.directory}/spfs-restore.json`, JSON.stringify(config));
     await assertRejects(() => scene.restore(), Error, "criu restore ended with");
-    const said = scene.images.restoreLog.split("\n").find((line) =>
+    const said = scene.images.log("restore").split("\n").find((line) =>
       line.includes("spfs criu-hook: pre-restore: failed")
     );
-    assert(said?.includes(sandbox.at("none")), said ?? scene.images.restoreLog);
+    assert(said?.includes(sandbox.at("none")), said ?? scene.images.log("restore"));
     await scene.gone();
     assertEquals(scene.mounted, []);
   },

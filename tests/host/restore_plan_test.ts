@@ -1,14 +1,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { decodeParams } from "../../control/validation.ts";
-import { type NotedMount, planRestore } from "../../host/restore_plan.ts";
+import type { NotedMount, NotedMounts } from "../../host/images_messages.ts";
+import { planRestore } from "../../host/restore_plan.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-function plan(config: Record<string, unknown>, noted?: NotedMount) {
+function plan(config: Record<string, unknown>, noted?: NotedMount, found: NotedMounts["found"] = []) {
   const params = decodeParams("restore.prepare", { images: "/images", config });
-  return planRestore(params.images, params.config, params.config.mounts, () => noted);
+  return planRestore(params.images, params.config, { named: params.config.mounts.map(() => noted), found });
 }
 
 const nfs = { source: "server:/export", type: "nfs4" };
@@ -83,4 +84,12 @@ Deno.test("restore plan: what is wrong is told with the mount and the key", () =
   wrong({
     mounts: [{ id: "x", mountpoint: "/a", replace: nfs }, { id: "x", mountpoint: "/b", replace: nfs }],
   }, "config: two mounts have the id x");
+});
+
+Deno.test("restore plan: mounts of a type are delayed as they were noted, those that are named as they are named", () => {
+  const noted = { source: bytes("server:/noted"), type: "nfs4", options: "" };
+  const found = [{ mountpoint: bytes("/a"), noted }, { mountpoint: bytes("/b"), noted }];
+  const config = { types: ["nfs4"], mounts: [{ mountpoint: "/a/", replace: { source: "other:/" } }] };
+  const told = plan(config, noted, found).map(({ create, replace }) => [create.id, text(replace.source)]);
+  assertEquals(told, [["a", "other:/"], ["b", "server:/noted"]]);
 });

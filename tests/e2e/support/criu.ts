@@ -71,11 +71,6 @@ export class Images {
     return this.#pid;
   }
 
-  /** What CRIU logged while it restored. */
-  get restoreLog(): string {
-    return Deno.readTextFileSync(`${this.directory}/restore.log`);
-  }
-
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
   async #actionScript(binary: Binary, command: "dump-hook" | "criu-hook"): Promise<string> {
     const [program, ...args] = binary.command;
