@@ -169,6 +169,10 @@ Deno.test("status: of every process that there is, zombies and the kernel's thre
   const child = Number(await line());
   await writer.write(bytes("here\n"));
   assertEquals(await line(), "here\n");
+  // Until it has become the other program.
+  while (Deno.readTextFileSync(`/proc/${child}/comm`) !== "sleep\n") {
+    await new Promise((run) => setTimeout(run, 1));
+  }
   {
     using ended = Fd.own(check(pidfdOpen(child, 0), "pidfd_open"));
     Deno.kill(child, "SIGKILL");
