@@ -20,7 +20,7 @@ Exit codes:
   1  failed: the daemon answered with an error, or a swap was refused
   2  the command line is wrong
   3  the daemon cannot be reached
-  4  check found something degraded or missing
+  4  check found something degraded or missing, or a restore that cannot go ahead
 
 The socket is --socket, else $SPFS_SOCKET, else $SPFS_RUNTIME_DIR/control.sock, else /run/spfs/control.sock.
 `;
@@ -269,13 +269,35 @@ function addInspectionCommands(program: Command, terminal: Terminal, setCode: (c
       terminal.out(schemaText());
     });
   program.command("check")
-    .description("tell what this machine has of what spfs needs")
+    .description("tell what this machine has of what spfs needs, or of what a restore from images needs")
     .option("--repair", "first take away the mounts of daemons that died")
+    .addOption(new Option("--images <dir>", "tell of a restore from these images").conflicts("repair"))
+    .option("--root <dir>", "with --images: CRIU's --root (default: /)")
+    .option("--external <key=path>", "with --images: CRIU's --external mnt[KEY]:PATH", collected)
+    .option("--all", "with --images: name every file that is needed")
+    .option(
+      "--timeout <ms>",
+      "with --images: how long a file system may take for a file",
+      milliseconds,
+      stallMs,
+    )
     .option("--json", "print JSON")
     .action(async (options) => {
+      if (options.images !== undefined) {
+        const { checkImages } = await import("./check_images.ts");
+        return setCode(await checkImages(options, terminal));
+      }
+      if (options.root !== undefined || options.external !== undefined || options.all !== undefined) {
+        throw new UsageError("--root, --external and --all say nothing without --images");
+      }
       const { check } = await import("./check.ts");
       setCode(await check(options, terminal));
     });
+}
+
+/** Collects the values of an option that may be given more than once. */
+function collected(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value];
 }
 
 function number(text: string, valid: (value: number) => boolean, kind: string): number {

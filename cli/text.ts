@@ -58,3 +58,20 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd() + "\n")
     .join("");
 }
+
+/**
+ * Text in lines of at most so many columns, broken between words; a word that is longer has a line for itself. Lines after the first are
+ * indented by two more.
+ */
+export function wrapped(text: string, columns: number, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(" ")) {
+    const isFirst = line.trim() === "";
+    if (!isFirst && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = `${indent}  ${word}`;
+    } else line += isFirst ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}

@@ -11,6 +11,7 @@
  */
 
 export type { BoundSocket, Ghost, ImageMount, NamedFile, Process, Remap, Watched } from "./entries.ts";
+export { type Finding, type MountPlan, type MountReport, type MountState, reportOn } from "./findings.ts";
 export { ImageError } from "./image_error.ts";
 export { directorySource, type ImageSource } from "./image_source.ts";
 export { type Images, inventoryName, readImages, readImagesFrom } from "./images.ts";
@@ -24,6 +25,7 @@ export {
 export { neededPaths } from "./needed.ts";
 export { bytesOf, joined, keyOf, parentsOf, PathError, type PathKey } from "./names.ts";
 export { type ImageNode, type NodeList, type NodeOrigin, nodesOfMount } from "./nodes.ts";
+export { pathsOf, type Place, type RestoreOptions, restorePlaces } from "./places.ts";
 export {
   type FileStat,
   type FileType,

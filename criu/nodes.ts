@@ -34,7 +34,7 @@ export interface ImageNode {
   readonly type: FileType;
   /** Its permission bits. */
   readonly mode: number;
-  /** The size of a regular file. */
+  /** The size of a regular file that CRIU compares; undefined where it does not. */
   readonly size: bigint | undefined;
   /** How type and mode are known. */
   readonly origin: NodeOrigin;
@@ -164,8 +164,7 @@ class Collection {
       });
       return;
     }
-    const size = stat.type === "file" ? stat.size : undefined;
-    this.#add(place, { type: stat.type, mode: stat.mode, size, origin: "side" });
+    this.#add(place, { type: stat.type, mode: stat.mode, size: undefined, origin: "side" });
   }
 
   #add(place: PathKey, draft: Draft): void {
@@ -174,7 +173,7 @@ class Collection {
     if (there === undefined) {
       this.#drafts.set(place, draft);
     } else if (there.origin !== "image" && draft.origin === "image") {
-      this.#drafts.set(place, { ...draft, size: draft.size ?? there.size });
+      this.#drafts.set(place, draft);
     } else if (draft.origin === "image") {
       if (there.type !== draft.type) this.#contradict(place, there.type, draft.type);
       // Of files that are only appended to CRIU does not ask for the size.
@@ -231,7 +230,6 @@ class Collection {
       const node = {
         ...draft,
         path: relative(place),
-        size: draft.type === "file" ? draft.size ?? 0n : undefined,
         noted: stat?.type === draft.type ? stat : undefined,
       };
       if (place === "/") root = node;

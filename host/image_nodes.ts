@@ -84,7 +84,7 @@ function entryOf(node: ImageNode): PlaceholderEntry {
   const owned = { path, ...ownerOf(node), ...(noted !== undefined && { mtime: noted.mtime }) };
   switch (type) {
     case "file":
-      return { type, ...owned, mode, size: node.size };
+      return { type, ...owned, mode, size: node.size ?? noted?.size ?? 0n };
     case "symlink":
       // CRIU opens the link itself, and asks for its type and permissions only.
       return { type, ...owned, target: noted?.target ?? new TextEncoder().encode("?") };
