@@ -199,6 +199,32 @@ await e2e("who waits in the stand-in is moved as soon as it is answered", async 
 });
 
 await e2e(
+  "a program that works on the stand-in all the time is moved while it does",
+  async (sandbox, binary) => {
+    const scene = await SwapScene.make(sandbox, binary);
+    const { spfs, real } = scene;
+    await spfs.call("mount.replace", {
+      mount: "net",
+      source: real,
+      type: "bind",
+      swap: "require",
+      hold: true,
+    });
+    await spfs.call("restore.block", {});
+    assertEquals((await spfs.call("status", {})).mounts[0]!.mode, "proxy");
+    const victim = await scene.victim("torture", ["torture"]);
+    for (let round = 0; round < 3; round++) await victim.check(`round ${round} on the stand-in`);
+    await spfs.call("restore.release", {});
+    const { ok, swap } = await spfs.event("replace.done");
+    assertEquals([ok, swap?.left], [true, []]);
+    await spfs.event("mount.gone"); // nothing refers to it any more
+    for (let round = 0; round < 3; round++) await victim.check(`round ${round} on the real file system`);
+    await scene.daemonEnds();
+    await victim.end();
+  },
+);
+
+await e2e(
   "swap.plan of a stand-in says what would be moved and what is in the way, and changes nothing",
   async (sandbox, binary) => {
     const scene = await SwapScene.make(sandbox, binary);
