@@ -88,7 +88,7 @@ function privatePlaces(images: Images, side: Side | undefined, options: RestoreO
       const view = namespaceOf(side, entry);
       const atDump = view?.namespace.mounts.find(({ id }) => id === entry.id);
       return [{ namespace, mountpoint, key, path, atDump, list }];
-    });
+    }).sort((one, other) => one.mountpoint < other.mountpoint ? -1 : 1);
   });
 }
 

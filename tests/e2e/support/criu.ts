@@ -49,6 +49,24 @@ export class Images {
   }
 
   /**
+   * Restores a tree that has a pid namespace of its own, detached, and returns the process id of its root. Else as {@linkcode restore}.
+   *
+   * @throws {Error} with the end of CRIU's log
+   */
+  async restoreContainer(binary: Binary, socket: string, options: readonly string[]): Promise<number> {
+    const pidFile = `${this.directory}/restored.pid`;
+    const script = await this.#actionScript(binary, "criu-hook");
+    const detached = ["--restore-detached", "--pidfile", pidFile, "--action-script", script];
+    try {
+      await this.#run("restore", [...detached, ...options], { SPFS_SOCKET: socket });
+    } finally {
+      const pid = Number(await Deno.readTextFile(pidFile).catch(() => "0"));
+      if (pid > 0) this.#sandbox.adopt(pid);
+    }
+    return Number(await Deno.readTextFile(pidFile));
+  }
+
+  /**
    * Restores the tree, detached, with its process ids, and returns the root's. CRIU runs spfs at each stage.
    *
    * @param daemon the control socket of the daemon, or what the action script finds in its environment instead

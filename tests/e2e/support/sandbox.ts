@@ -54,6 +54,11 @@ export class Sandbox implements AsyncDisposable {
     this.#adopted.add(pid);
   }
 
+  /** Forgets a process that was adopted and has ended: its number may be another one's by now. */
+  disown(pid: number): void {
+    this.#adopted.delete(pid);
+  }
+
   /** Attaches a file to a free loop device and returns that. */
   async attachLoop(file: string): Promise<string> {
     const device = (await run("losetup", ["--find", "--show", file])).trim();
