@@ -1,8 +1,8 @@
 /**
  * The benchmarks: `deno task bench [SECTION...] [--quick]`. JSON on stdout, a line for each figure on stderr.
  *
- * Sections: ready, call, memory, waiting, killed, operations, swap; all of them when none is named. The compiled program is measured beside
- * `deno run` where dist/spfs exists; waiting, killed, operations and swap are measured with one of them, the compiled one if it is there.
+ * Sections: ready, call, memory, waiting, killed, operations, swap, restore; all of them when none is named. The compiled program is measured beside
+ * `deno run` where dist/spfs exists; waiting, killed, operations, swap and restore are measured with one of them, the compiled one if it is there.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import { type Binary, compiled, denoRun, isThere } from "../tests/e2e/support/spfs.ts";
 import { operations } from "./operations.ts";
 import { callRoundTrip, memory, ready } from "./startup.ts";
+import { restore } from "./restore.ts";
 import { replaceSwap, runSwap } from "./swap.ts";
 import { killed, waiting } from "./waiting.ts";
 
@@ -98,6 +99,10 @@ const sections: Record<string, () => Promise<unknown>> = {
     }
     return { program: product.name, results };
   },
+  restore: async () => ({
+    program: product.name,
+    ...await measure("a restore", (sandbox) => restore(sandbox, product, quick ? 2 : 7)),
+  }),
 };
 
 const wanted = Deno.args.filter((argument) => argument !== "--quick");

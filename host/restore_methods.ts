@@ -15,7 +15,7 @@ import type { NotedMounts, NotedRequest } from "./images_messages.ts";
 import { lockedMappingsBelow } from "./locked_mappings.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import { watchProcess } from "./process_watch.ts";
-import { planRestore } from "./restore_plan.ts";
+import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
 import { within } from "./time_limit.ts";
 
 /** What the methods are made of. */
@@ -54,7 +54,8 @@ export class RestoreMethods {
   ): Promise<Result<"restore.prepare">> {
     const { images, config, process } = params;
     const asked = { directory: images, mounts: config.mounts, types: config.types };
-    const orders = planRestore(images, config, await this.#parts.noted(asked, request.signal));
+    const noted = needsNoted(config) ? await this.#parts.noted(asked, request.signal) : nothingNoted;
+    const orders = planRestore(images, config, noted);
     if (orders.length === 0) {
       const why = config.types.length === 0
         ? ""
@@ -62,23 +63,34 @@ export class RestoreMethods {
       throw new ControlError("invalid_params", `config: names no mount${why}`);
     }
     if (process !== undefined) this.#watch(process);
-    const mounts: Result<"restore.prepare">["mounts"] = [];
-    const made: string[] = [];
-    try {
-      for (const { create, replace } of orders) {
-        const { id, mountpoint, images: populated, createdNow } = await this.#parts.create(create, request);
-        if (createdNow) made.push(id);
-        await this.#parts.replace(replace, request);
-        const { source, type } = replace;
-        mounts.push({ id, mountpoint, source, type, ...populated! });
-      }
-    } catch (error) {
-      this.#endWatch();
-      const undone = this.#parts.selected().filter(({ id }) => made.includes(id));
-      await Promise.all(undone.map((mount) => this.#parts.end(mount, Errno.EIO)));
-      throw asControlError(error);
+    const made = await Promise.allSettled(orders.map((order) => this.#make(order, request)));
+    const failed = made.find((result) => result.status === "rejected");
+    if (failed === undefined) {
+      return {
+        mounts: made.filter((result) => result.status === "fulfilled").map(({ value }) => value.told),
+      };
     }
-    return { mounts };
+    this.#endWatch();
+    const isMade = (id: string) =>
+      made.some((result) =>
+        result.status === "fulfilled" && result.value.createdNow && result.value.told.id === id
+      );
+    const undone = this.#parts.selected().filter(({ id }) => isMade(id));
+    await Promise.all(undone.map((mount) => this.#parts.end(mount, Errno.EIO)));
+    throw asControlError(failed.reason);
+  }
+
+  /** Makes a stand-in and orders its replacement; when the latter fails, the stand-in is taken away again. */
+  async #make({ create, replace }: MountOrders, request: RequestContext) {
+    const { id, mountpoint, images, createdNow } = await this.#parts.create(create, request);
+    try {
+      await this.#parts.replace(replace, request);
+    } catch (error) {
+      const mount = this.#parts.selected().find((mount) => mount.id === id);
+      if (createdNow && mount !== undefined) await this.#parts.end(mount, Errno.EIO);
+      throw error;
+    }
+    return { createdNow, told: { id, mountpoint, source: replace.source, type: replace.type, ...images! } };
   }
 
   /** `restore.check`. */

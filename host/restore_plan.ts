@@ -30,6 +30,16 @@ const taken = {
   replace: ["mount", "hold", "wait"],
 } as const;
 
+/** Whether what was noted at dump has a part in the orders. */
+export function needsNoted({ mounts, types, replace }: Config): boolean {
+  const isWhole = (given: Record<string, unknown>) =>
+    given["source"] !== undefined && given["type"] !== undefined;
+  return types.length > 0 || mounts.some((mount) => !isWhole({ ...replace, ...mount.replace }));
+}
+
+/** Nothing was noted at dump, or nobody has looked. */
+export const nothingNoted: NotedMounts = { named: [], found: [] };
+
 /**
  * The orders for the mounts of a restore, in order.
  *

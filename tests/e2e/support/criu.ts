@@ -89,6 +89,13 @@ export class Images {
     return this.#pid;
   }
 
+  /** Restores the tree as {@linkcode restore} does, without spfs. @throws {Error} with the end of CRIU's log */
+  async restorePlainly(options: readonly string[] = []): Promise<number> {
+    this.#sandbox.adopt(this.#pid);
+    await this.#run("restore", ["--restore-detached", ...options]);
+    return this.#pid;
+  }
+
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
   async #actionScript(binary: Binary, command: "dump-hook" | "criu-hook"): Promise<string> {
     const [program, ...args] = binary.command;

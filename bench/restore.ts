@@ -1,0 +1,115 @@
+/**
+ * What a restore by CRIU takes longer for spfs: the same images are restored onto the real mounts, and onto stand-ins that are made of the
+ * images by CRIU's action script, in turn.
+ *
+ * @module
+ */
+import { run } from "../tests/e2e/support/child.ts";
+import { Images } from "../tests/e2e/support/criu.ts";
+import { isAlive, mountsBelow, until } from "../tests/e2e/support/proc.ts";
+import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
+import type { Binary } from "../tests/e2e/support/spfs.ts";
+import { compile } from "../tests/e2e/support/victims.ts";
+import { type Figure, figure } from "./statistics.ts";
+
+const SOURCE = new URL("programs/restored.c", import.meta.url).pathname;
+const [PROCESSES, FILES, MOUNTS] = [50, 10, 3];
+
+/** How long `criu restore --restore-detached` ran, in milliseconds. */
+export interface RestoreTimes {
+  /** The tree. */
+  readonly processes: number;
+  /** What it has open. */
+  readonly files: number;
+  /** On so many mounts. */
+  readonly mounts: number;
+  /** Onto the real mounts, without spfs. */
+  readonly withoutMs: Figure;
+  /** Onto stand-ins, the real file systems being away. */
+  readonly awayMs: Figure;
+  /** Onto stand-ins, the real file systems being there. */
+  readonly thereMs: Figure;
+  /** What the medians of the two are longer than the first. */
+  readonly addedMs: { readonly away: number; readonly there: number };
+}
+
+/** Measures. */
+export async function restore(sandbox: Sandbox, binary: Binary, rounds: number): Promise<RestoreTimes> {
+  const program = sandbox.at("restored");
+  compile(SOURCE, program);
+  const reals = names("real").map((name) => sandbox.directory(name));
+  const mountpoints = names("mnt").map((name) => sandbox.directory(name));
+  const runtime = sandbox.directory("run", 0o700);
+  for (let n = 0; n < PROCESSES * FILES; n++) Deno.writeTextFileSync(`${reals[n % MOUNTS]}/f${n}`, `${n}\n`);
+  const mountReals = async () => {
+    for (const [n, real] of reals.entries()) await run("mount", ["--bind", real, mountpoints[n]!]);
+  };
+  await mountReals();
+  // In a pid namespace of its own: with its first process all others end, and their pids are free again.
+  const args = ["--pid", "--fork", program, String(PROCESSES), String(FILES), ...mountpoints];
+  const parent = sandbox.start("unshare", args, { limitMs: 600_000 });
+  await parent.line();
+  const init = Number(Deno.readTextFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`));
+  const images = await Images.dump(sandbox, init);
+  const pidfile = sandbox.at("pid");
+  const clear = async () => {
+    const pid = Number(Deno.readTextFileSync(pidfile));
+    Deno.kill(pid, "SIGKILL");
+    await until("the end of the tree", () => !isAlive(pid));
+    await until("the end of the daemon", () => [...Deno.readDirSync(runtime)].length === 0, 30_000);
+    for (const { mountpoint } of mountsBelow(sandbox.path)) await run("umount", ["--lazy", mountpoint]);
+    Deno.removeSync(pidfile);
+  };
+  for (const mountpoint of mountpoints) await run("umount", [mountpoint]);
+  const timed = async (restore: () => Promise<number>) => {
+    const began = performance.now();
+    await restore();
+    return performance.now() - began;
+  };
+  const options = ["--pidfile", pidfile];
+  const throughSpfs = () => images.restore(binary, { SPFS_RUNTIME_DIR: runtime }, options);
+  const configure = (sources: readonly string[]) =>
+    Deno.writeTextFileSync(
+      `${images.directory}/spfs-restore.json`,
+      JSON.stringify({
+        mounts: mountpoints.map((mountpoint, n) => ({
+          mountpoint,
+          replace: { source: sources[n], type: "bind" },
+        })),
+        replace: { retry: { maxMs: 100, errnos: ["ENOENT"] } },
+      }),
+    );
+  const values: Record<"without" | "away" | "there", number[]> = { without: [], away: [], there: [] };
+  for (let round = 0; round < rounds; round++) {
+    await mountReals();
+    values.without.push(await timed(() => images.restorePlainly(options)));
+    await clear();
+
+    configure(reals.map((real) => `${real}.away`));
+    values.away.push(await timed(throughSpfs));
+    reals.forEach((real) => Deno.renameSync(real, `${real}.away`));
+    const isReplaced = () => mountsBelow(sandbox.path).every(({ fstype }) => fstype !== "fuse.spfs");
+    await until("the real file systems", isReplaced);
+    await clear();
+    reals.forEach((real) => Deno.renameSync(`${real}.away`, real));
+
+    configure(reals);
+    values.there.push(await timed(throughSpfs));
+    await clear();
+  }
+  const [withoutMs, awayMs, thereMs] = [figure(values.without), figure(values.away), figure(values.there)];
+  const added = ({ median }: Figure) => Math.round(median - withoutMs.median);
+  return {
+    processes: PROCESSES,
+    files: PROCESSES * FILES,
+    mounts: MOUNTS,
+    withoutMs,
+    awayMs,
+    thereMs,
+    addedMs: { away: added(awayMs), there: added(thereMs) },
+  };
+}
+
+function names(what: string): string[] {
+  return Array.from({ length: MOUNTS }, (_, n) => `${what}${n}`);
+}
