@@ -21,6 +21,7 @@ import { prlimit64 } from "../ffi/sys/process.ts";
 import { takeMountWorker } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { exitCodes } from "./exit_codes.ts";
+import { createReadImages } from "./images_job.ts";
 import { createLog, fileSink, type Log, stderrSink } from "./log.ts";
 import { createRunJob } from "./namespace_jobs.ts";
 import { formatOwnerTag, type Owner, ownOwner } from "./owner_tag.ts";
@@ -100,7 +101,7 @@ class Daemon {
       run,
       runSwap: createRunSwap((events) => startTracer(events, options.tracer)),
       startMountWorker: takeMountWorker,
-      startImagesWorker,
+      readImages: createReadImages(startImagesWorker),
       emit: (event, params) => {
         this.#server.emit(event, params);
         // One that has failed waits for an order.

@@ -5,6 +5,7 @@
  */
 
 import type { Emit } from "../control/events.ts";
+import type { ReadImages } from "./images_job.ts";
 import type { Log } from "./log.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
@@ -22,8 +23,8 @@ export interface DaemonContext {
   readonly runSwap: RunSwap;
   /** Starts a mount worker. */
   readonly startMountWorker: () => Worker;
-  /** Starts a worker that reads images. */
-  readonly startImagesWorker: () => Worker;
+  /** Reads CRIU's images, on workers. */
+  readonly readImages: ReadImages;
   /** Tells clients of an event. */
   readonly emit: Emit;
   /**

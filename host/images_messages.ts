@@ -62,12 +62,12 @@ export interface ImagesJobs {
   noted: { request: NotedRequest; result: NotedMounts };
 }
 
-/** The one thing that a worker is asked. */
+/** What a worker is asked. */
 export type ImagesRequest = {
   [J in keyof ImagesJobs]: { readonly job: J } & ImagesJobs[J]["request"];
 }[keyof ImagesJobs];
 
-/** The answer; there is one for each worker. */
+/** The answers, in the order in which it was asked. */
 export type ImagesReply =
   | { readonly ok: true; readonly result: ImagesJobs[keyof ImagesJobs]["result"] }
   | { readonly ok: false; readonly error: WorkerError };

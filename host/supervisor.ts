@@ -16,7 +16,6 @@ import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { FuseConnection } from "./fuse_connection.ts";
-import { readImagesOn } from "./images_job.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
@@ -85,7 +84,7 @@ export class Supervisor {
       create: (params, request) => this.#tracked(this.#create(params, request)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
-      noted: (request, signal) => readImagesOn(this.#context.startImagesWorker(), "noted", request, signal),
+      noted: (request, signal) => this.#context.readImages("noted", request.directory, request, signal),
       selected: () => this.#selected("all"),
       end: (mount, errno) => this.#end(mount, errno),
     });
@@ -173,12 +172,9 @@ export class Supervisor {
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const populated = images === undefined ? undefined : await readImagesOn(
-        this.#context.startImagesWorker(),
-        "nodes",
-        { images, mountpoint: path },
-        signal,
-      );
+      const asked = images && { images, mountpoint: path };
+      const populated = asked &&
+        await this.#context.readImages("nodes", asked.images.directory, asked, signal);
       key = this.#reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
       const identity = await this.#mountWith(handle, { ...params, root }, path, populated?.entries);
