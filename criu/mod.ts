@@ -36,4 +36,5 @@ export {
   type SideFile,
   type SideMount,
   type SideNamespace,
+  topMounts,
 } from "./side.ts";

@@ -122,11 +122,21 @@ export function topMounts<
 >(
   mounts: readonly M[],
 ): Map<PathKey, M> {
-  const top = new Map<PathKey, M>();
+  const stacks = new Map<PathKey, M[]>();
   for (const mount of mounts) {
     const path = keyOf(mount.mountpoint);
-    const there = top.get(path);
-    if (there === undefined || there.parent !== mount.id) top.set(path, mount);
+    const stack = stacks.get(path);
+    if (stack === undefined) stacks.set(path, [mount]);
+    else stack.push(mount);
+  }
+  const isBelow = (mount: M, stack: M[]) =>
+    stack.some((other) => other.parent === mount.id && other.id !== mount.id);
+  const top = new Map<PathKey, M>();
+  for (const [path, stack] of stacks) {
+    top.set(
+      path,
+      stack.findLast((mount) => !isBelow(mount, stack)) ?? stack[0]!,
+    );
   }
   return top;
 }

@@ -6,6 +6,7 @@
  */
 
 import * as z from "zod/mini";
+import { ControlError } from "../control/errors.ts";
 import { decodeBytes, encodePath } from "../control/values.ts";
 import { bytesOf, NamespaceView, type PathKey, type SideFile, type SideMount } from "../criu/mod.ts";
 import { parseMountinfo } from "../ffi/sys/mountinfo.ts";
@@ -42,7 +43,7 @@ export const noAnswer = "ETIMEDOUT";
 /**
  * Looks at files.
  *
- * @throws {Error} when nobody can look: there is no such process, or its namespace may not be entered
+ * @throws {ControlError} kind `system` when nobody can look: there is no such process, or its namespace may not be entered
  */
 export async function lookAt({ pid, paths, stallMs, spare = () => undefined }: Look): Promise<Seen> {
   const files = new Map<PathKey, SideFile>();
@@ -52,7 +53,9 @@ export async function lookAt({ pid, paths, stallMs, spare = () => undefined }: L
   while (mounts === undefined || rest.length > 0) {
     await using looker = new Looker(pid);
     const begin = await looker.line<LookBegin>(beginMs);
-    if (begin === undefined) throw new Error(`files cannot be looked at: ${await looker.reason()}`);
+    if (begin === undefined) {
+      throw new ControlError("system", `files cannot be looked at: ${await looker.reason()}`);
+    }
     mounts ??= parseMountinfo(decodeBytes(begin.mountinfo));
     const view = new NamespaceView({ own: pid === undefined, mounts, files: [] });
     const asked: PathKey[] = [];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { chooseMount, keyOf, readImages, type Side, type SideMount } from "../criu/mod.ts";
+import { chooseMount, keyOf, readImages, type Side, type SideMount, topMounts } from "../criu/mod.ts";
 import { directoryName, imagesError } from "./image_nodes.ts";
 import type { NotedMount, NotedMounts, NotedRequest } from "./images_messages.ts";
 import { readSide } from "./side_file.ts";
@@ -30,12 +30,12 @@ export function readNotedMounts({ directory, mounts, types }: NotedRequest): Not
   }
 }
 
-/** Of several at one mountpoint the last one is seen: mountinfo has them in the order in which they were mounted. */
+/** The mount that is seen at a path. */
 function mountedAt(side: Side, mountpoint: Uint8Array): SideMount | undefined {
   const path = keyOf(mountpoint);
   const own = side.namespaces.filter(({ own }) => own);
   const namespaces = own.length > 0 ? own : side.namespaces;
-  return namespaces.flatMap(({ mounts }) => mounts).findLast((mount) => keyOf(mount.mountpoint) === path);
+  return namespaces.map(({ mounts }) => topMounts(mounts).get(path)).findLast((mount) => mount !== undefined);
 }
 
 function mountOf(side: Side, id: number): SideMount | undefined {

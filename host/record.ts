@@ -22,6 +22,7 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import { readMountinfo } from "../ffi/sys/mountinfo.ts";
 import { withDescendants } from "../swap/candidates.ts";
 import { readLink } from "../swap/task_files.ts";
+import { imagesError } from "./image_nodes.ts";
 import { lookAt } from "./look.ts";
 import { writeSide } from "./side_file.ts";
 
@@ -58,11 +59,12 @@ interface TreeNamespace {
 /**
  * Notes what is known of a tree, and writes it down. Does not hang when a file system does not answer.
  *
- * @throws {ImageError} for images that are damaged; {SysError} ESRCH when there is no such process; {Error} when nothing can be noted
+ * @throws {ControlError} `bad_images` for damaged ones, `system` when nothing can be looked at
+ * @throws {SysError} ESRCH when there is no such process; {Error} of the operating system when nothing can be written
  */
 export async function record({ pid, directory, stallMs }: RecordOrder): Promise<Recorded> {
   const namespaces = treeNamespaces(pid);
-  const images = hasImages(directory) ? readImages(directory) : undefined;
+  const images = hasImages(directory) ? readFrom(directory) : undefined;
   const needed = images === undefined ? undefined : neededPaths(images);
   const noted: SideNamespace[] = [];
   for (const namespace of namespaces) {
@@ -97,6 +99,15 @@ function hasImages(directory: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
+  }
+}
+
+/** @throws {ControlError} `bad_images`; {SysError} */
+function readFrom(directory: string): Images {
+  try {
+    return readImages(directory);
+  } catch (error) {
+    throw imagesError(error, directory);
   }
 }
 
