@@ -17,6 +17,7 @@ import {
   statx,
   utimensat,
 } from "../ffi/sys/file.ts";
+import { cstr } from "../ffi/sys/libc.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, O_CLOEXEC, O_WRONLY, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
@@ -36,12 +37,16 @@ const {
   FATTR_UID,
 } = kernel;
 
+/** What SETATTR can name. */
+const CHANGES = FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_MODE | FATTR_ATIME | FATTR_MTIME;
+const ACLS = [cstr("system.posix_acl_access"), cstr("system.posix_acl_default")];
+
 /** (uid_t) -1 and (gid_t) -1: leave as it is. */
 const KEEP = 0xffff_ffff;
 
 /** Operations on attributes over a mount's backing. `seen` is told each time the root's attributes were read. */
 export function attributeOperations(context: Context, seen: (root: StatxBuffer) => void): Operations {
-  const { nodes, answers, attributes } = context;
+  const { nodes, handles, answers, attributes } = context;
 
   /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
   const inspect = (node: Node, handle: Handle | undefined): number => {
@@ -80,6 +85,12 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const apply = (request: Request, valid: number, path: number, handle: Handle | undefined): number => {
     const { get } = kernel.fuse_setattr_in;
     const { view } = request;
+    if ((valid & CHANGES) === 0) {
+      // A chown(2) that names nobody, which clears set-id bits and moves the time of change. Or the kernel asks for that before another
+      // user writes: who may not do it has it done by the write itself.
+      const result = fchownat(path, EMPTY_PATH, KEEP, KEEP, AT_EMPTY_PATH);
+      return result === -Errno.EPERM ? 0 : result;
+    }
     if (valid & (FATTR_UID | FATTR_GID)) {
       const uid = valid & FATTR_UID ? get.uid(view, ARGS) : KEEP;
       const gid = valid & FATTR_GID ? get.gid(view, ARGS) : KEEP;
@@ -88,7 +99,9 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     }
     if (valid & FATTR_SIZE) {
       const size = get.size(view, ARGS);
-      const result = handle === undefined ? truncate(path, size) : ftruncate(handle.fd, size);
+      const result = handle === undefined
+        ? truncateNode(context.node(request), path, request.uid, size)
+        : ftruncate(handle.fd, size);
       if (result < 0) return result;
     }
     if (valid & FATTR_MODE) {
@@ -100,6 +113,18 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
       if (result < 0) return result;
     }
     return 0;
+  };
+
+  /**
+   * By a handle of the caller's own where there is one, else as truncate(2), else by any handle that writes: the kernel does not tell by
+   * which one ftruncate(2) came, or that none did, but has made sure that the caller may.
+   */
+  const truncateNode = (node: Node, path: number, uid: number, size: bigint): number => {
+    const own = handles.writable(node, uid);
+    if (own !== undefined) return ftruncate(own.fd, size);
+    const result = truncate(path, size);
+    const passed = result === -Errno.EACCES ? handles.writable(node) : undefined;
+    return passed === undefined ? result : ftruncate(passed.fd, size);
   };
 
   const times = (request: Request, valid: number): Uint8Array => {
@@ -168,7 +193,11 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const get = (request: Request) => {
     const name = request.cname(ARGS + kernel.fuse_getxattr_in.size);
     const size = kernel.fuse_getxattr_in.get.size(request.view, ARGS);
-    bytes(request, size, (path, buffer) => getxattr(path, name, buffer));
+    bytes(request, size, (path, buffer) => {
+      const length = getxattr(path, name, buffer);
+      // The kernel itself asks for ACLs, of every file, and takes the errno of a backing that knows none for an error.
+      return length === -Errno.EOPNOTSUPP && isAcl(name) ? -Errno.ENODATA : length;
+    });
   };
 
   const list = (request: Request) => {
@@ -194,11 +223,15 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   ];
 }
 
-/** truncate(2) by an O_PATH descriptor. */
+/** truncate(2) by an O_PATH descriptor. It moves the times also when the size stays: the kernel does not tell it from ftruncate(2). */
 function truncate(path: number, size: bigint): number {
   const fd = reopen(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return fd;
   const result = ftruncate(fd, size);
   closeFd(fd);
   return result;
+}
+
+function isAcl(name: Uint8Array): boolean {
+  return ACLS.some((acl) => acl.length === name.length && acl.every((byte, index) => name[index] === byte));
 }

@@ -7,9 +7,25 @@
  *
  * @module
  */
-import { check } from "../ffi/sys/libc.ts";
-import { setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
+import { SysError } from "../ffi/errno.ts";
+import {
+  AT_FDCWD,
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  CAP_LINUX_IMMUTABLE,
+  CAP_MKNOD,
+  CAP_SYS_ADMIN,
+  CAP_SYS_RESOURCE,
+  STATX_BASIC_STATS,
+} from "../ffi/sys/constants.ts";
+import { statx } from "../ffi/sys/file.ts";
+import { type Capabilities, capget, capset, setfsgid, setfsuid, setgroups } from "../ffi/sys/identity.ts";
+import { check, cstr } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 
 /** A file system identity. */
 export interface Identity {
@@ -22,8 +38,33 @@ export interface Identity {
 /** Root, whom servers may refuse. */
 export const ROOT_IDENTITY: Identity = { uid: 0, gid: 0 };
 
-const GROUPS_VALID_MS = 500;
-const GROUPS_CACHED = 1024;
+/** What a task may do: its groups, and which capabilities it has. */
+interface Credentials {
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+  /** Effective capabilities; bit N is CAP_* N. */
+  readonly effective: bigint;
+}
+
+/**
+ * The capabilities that file systems look at. All others stay as they are, CAP_SETFCAP too: the kernel has us take away a file's
+ * capabilities in the name of anybody who writes to it, and lets nobody ask for that who may not.
+ */
+const OF_FILES: bigint = [
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  CAP_LINUX_IMMUTABLE,
+  CAP_SYS_ADMIN,
+  CAP_SYS_RESOURCE,
+  CAP_MKNOD,
+].reduce((set, capability) => set | 1n << BigInt(capability), 0n);
+
+const VALID_MS = 500;
+const CACHED = 1024;
+const NO_GROUPS: readonly number[] = [];
 const decoder = new TextDecoder("latin1");
 
 /** Reads the supplementary groups out of a `/proc/pid/status`. */
@@ -32,54 +73,62 @@ export function parseGroups(status: Uint8Array): number[] {
   return match === null ? [] : match[1]!.split(" ").filter((word) => word !== "").map(Number);
 }
 
+/** Reads the effective capabilities out of a `/proc/pid/status`. */
+export function parseCapabilities(status: Uint8Array): bigint {
+  const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(decoder.decode(status));
+  return match === null ? 0n : BigInt(`0x${match[1]}`);
+}
+
 /** Switches the file system identity of this thread. One for each mount worker; the thread must have started as root. */
 export class Caller {
   #uid = 0;
   #gid = 0;
   #groups = "";
-  readonly #known = new Map<number, Identity & { readonly groups: number[]; readonly until: number }>();
+  #effective: bigint | undefined; // of OF_FILES; undefined: whatever the last change of user has left
+  #own: Capabilities | undefined;
+  readonly #known = new Map<number, Identity & Credentials & { readonly until: number }>();
 
   /**
-   * Takes on an identity. For users other than root the supplementary groups of task `pid` come along, read from /proc and remembered
-   * for half a second; a task that /proc does not show has none.
+   * Takes on an identity. The supplementary groups of task `pid`, for users other than root, and its capabilities come along, read from
+   * /proc and remembered for half a second. A task that /proc does not show has no groups, and capabilities if it is root's.
    *
    * @throws {SysError} EPERM, EINVAL: the identity cannot be taken on (no CAP_SETUID, or not mapped); nothing may be done for it then.
    */
   become(uid: number, gid: number, pid: number): void {
-    if (uid === 0) return this.#switch(0, gid, []);
-    this.#switch(uid, gid, this.#groupsOf(pid, uid, gid));
+    const { groups, effective } = this.#credentialsOf(pid, uid, gid);
+    this.#switch(uid, gid, groups, effective);
   }
 
-  /** Takes on an identity without supplementary groups. */
+  /** Takes on an identity without supplementary groups; with capabilities if it is root's. */
   becomeIdentity({ uid, gid }: Identity): void {
-    this.#switch(uid, gid, []);
+    this.#switch(uid, gid, NO_GROUPS, uid === 0 ? OF_FILES : 0n);
   }
 
   /** Back to root. */
   self(): void {
-    this.#switch(0, 0, []);
+    this.#switch(0, 0, NO_GROUPS, OF_FILES);
   }
 
-  #groupsOf(pid: number, uid: number, gid: number): number[] {
+  #credentialsOf(pid: number, uid: number, gid: number): Credentials {
     const now = performance.now();
     const known = this.#known.get(pid);
     // A task that has become somebody else has other groups.
-    if (known?.uid === uid && known.gid === gid && known.until > now) return known.groups;
+    if (known?.uid === uid && known.gid === gid && known.until > now) return known;
     const status = pid === 0 ? -1 : readProcFile(`/proc/${pid}/status`);
-    const groups = typeof status === "number" ? [] : parseGroups(status);
-    if (this.#known.size >= GROUPS_CACHED) this.#known.clear();
-    this.#known.set(pid, { uid, gid, groups, until: now + GROUPS_VALID_MS });
-    return groups;
+    const found = typeof status === "number"
+      ? { groups: NO_GROUPS, effective: uid === 0 ? OF_FILES : 0n }
+      : { groups: uid === 0 ? NO_GROUPS : parseGroups(status), effective: capabilitiesOf(status, pid, uid) };
+    if (this.#known.size >= CACHED) this.#known.clear();
+    this.#known.set(pid, { uid, gid, ...found, until: now + VALID_MS });
+    return found;
   }
 
-  #switch(uid: number, gid: number, groups: number[]): void {
-    if (uid === this.#uid && gid === this.#gid && groups.length === 0 && this.#groups === "") return;
-    const list = groups.join();
-    // Root first: only with its capabilities may the others be set.
-    if (this.#uid !== 0 && (uid !== this.#uid || list !== this.#groups)) {
-      check(setfsuid(0), "setfsuid");
-      this.#uid = 0;
+  #switch(uid: number, gid: number, groups: readonly number[], effective: bigint): void {
+    if (uid === this.#uid && gid === this.#gid && effective === this.#effective) {
+      if (groups.length === 0 && this.#groups === "") return;
     }
+    this.#own ??= ownCapabilities(); // while they are whole
+    const list = groups.join();
     if (list !== this.#groups) {
       check(setgroups(Uint32Array.from(groups)), "setgroups");
       this.#groups = list;
@@ -89,8 +138,33 @@ export class Caller {
       this.#gid = gid;
     }
     if (uid !== this.#uid) {
+      this.#effective = undefined; // the kernel takes capabilities away, or gives them back
       check(setfsuid(uid), "setfsuid");
       this.#uid = uid;
     }
+    if (effective === this.#effective) return;
+    const { permitted, inheritable, effective: before } = this.#own;
+    const next = (before & ~OF_FILES) | (before & effective & OF_FILES);
+    check(capset({ effective: next, permitted, inheritable }), "capset");
+    this.#effective = effective;
   }
+}
+
+/** What counts of a task's capabilities. A user's that come of a user namespace of its own are good for that one's files alone. */
+function capabilitiesOf(status: Uint8Array, pid: number, uid: number): bigint {
+  const effective = parseCapabilities(status) & OF_FILES;
+  return effective === 0n || uid === 0 || isOfOurNamespace(pid) ? effective : 0n;
+}
+
+function isOfOurNamespace(pid: number): boolean {
+  const [its, ours] = [new StatxBuffer(), new StatxBuffer()];
+  return statx(AT_FDCWD, cstr(`/proc/${pid}/ns/user`), 0, STATX_BASIC_STATS, its) >= 0 &&
+    statx(AT_FDCWD, cstr("/proc/self/ns/user"), 0, STATX_BASIC_STATS, ours) >= 0 && its.ino === ours.ino;
+}
+
+/** The capabilities of this thread, which has not switched yet. */
+function ownCapabilities(): Capabilities {
+  const own = capget();
+  if (typeof own === "number") throw new SysError("capget", -own);
+  return own;
 }

@@ -6,6 +6,7 @@
 import { Errno, SysError } from "../ffi/errno.ts";
 import { IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import { umask } from "../ffi/sys/dir.ts";
 import type { Handler } from "../ffi/fuse/session.ts";
 import { Answers } from "./answers.ts";
 import { Caller } from "./caller.ts";
@@ -71,6 +72,19 @@ export class Context {
   /** Takes on the identity of a request's caller. */
   actAs(request: Request): void {
     this.caller.become(request.uid, request.gid, request.pid);
+  }
+}
+
+/**
+ * Makes something under the caller's umask, which is the backing's to apply: where a directory has a default ACL it does not count.
+ * This thread's own is 0 otherwise.
+ */
+export function underUmask(mask: number, make: () => number): number {
+  umask(mask & 0o777);
+  try {
+    return make();
+  } finally {
+    umask(0);
   }
 }
 

@@ -32,6 +32,7 @@ const IOCTLS: ReadonlyMap<number, { readonly input: number; readonly output: num
   [0x8008_7601, { input: 0, output: 8 }], // FS_IOC_GETVERSION
   [0x801c_581f, { input: 0, output: 28 }], // FS_IOC_FSGETXATTR
   [0x401c_5820, { input: 28, output: 0 }], // FS_IOC_FSSETXATTR
+  [0x8100_9431, { input: 0, output: 256 }], // FS_IOC_GETFSLABEL
 ]);
 
 /** Says in the flags of OPEN that the file is opened by execve(2) (include/linux/fs.h); open(2) lets no program set it. */

@@ -31,7 +31,7 @@ import {
   RENAME_EXCHANGE,
 } from "../ffi/sys/constants.ts";
 import { decodeDevice } from "./answers.ts";
-import { ARGS, conclude, type Context, type Operations } from "./context.ts";
+import { ARGS, conclude, type Context, type Operations, underUmask } from "./context.ts";
 import { backingFlags } from "./handles.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
 
@@ -71,16 +71,23 @@ export function nameOperations(context: Context): Operations {
     const { get } = kernel.fuse_mknod_in;
     const { major, minor } = decodeDevice(get.rdev(request.view, ARGS));
     const mode = get.mode(request.view, ARGS);
+    const umask = get.umask(request.view, ARGS);
     entry(
       request,
       ARGS + kernel.fuse_mknod_in.size,
-      (directory, name) => mknodat(directory, name, mode, makedev(major, minor)),
+      (directory, name) => underUmask(umask, () => mknodat(directory, name, mode, makedev(major, minor))),
     );
   };
 
   const mkdir = (request: Request) => {
-    const mode = kernel.fuse_mkdir_in.get.mode(request.view, ARGS);
-    entry(request, ARGS + kernel.fuse_mkdir_in.size, (directory, name) => mkdirat(directory, name, mode));
+    const { get, size } = kernel.fuse_mkdir_in;
+    const mode = get.mode(request.view, ARGS);
+    const umask = get.umask(request.view, ARGS);
+    entry(
+      request,
+      ARGS + size,
+      (directory, name) => underUmask(umask, () => mkdirat(directory, name, mode)),
+    );
   };
 
   const symlink = (request: Request) => {
@@ -106,11 +113,10 @@ export function nameOperations(context: Context): Operations {
     const directory = context.fd(parent);
     const name = request.cname(ARGS + size);
     context.actAs(request);
-    const fd = openat(
-      directory,
-      name,
-      backingFlags(flags) | O_CREAT | O_NOFOLLOW,
-      get.mode(request.view, ARGS),
+    const mode = get.mode(request.view, ARGS);
+    const fd = underUmask(
+      get.umask(request.view, ARGS),
+      () => openat(directory, name, backingFlags(flags) | O_CREAT | O_NOFOLLOW, mode),
     );
     if (fd < 0) return void request.replyError(-fd);
     const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
@@ -128,7 +134,11 @@ export function nameOperations(context: Context): Operations {
     const parent = context.node(request);
     const directory = context.fd(parent);
     context.actAs(request);
-    const fd = openat(directory, SELF, backingFlags(flags) | O_TMPFILE, get.mode(request.view, ARGS));
+    const mode = get.mode(request.view, ARGS);
+    const fd = underUmask(
+      get.umask(request.view, ARGS),
+      () => openat(directory, SELF, backingFlags(flags) | O_TMPFILE, mode),
+    );
     if (fd < 0) return void request.replyError(-fd);
     const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     const path = found < 0 ? found : reopen(fd, O_PATH | O_CLOEXEC);

@@ -61,6 +61,13 @@ export interface ModeChange {
   readonly litter: readonly Uint8Array[];
 }
 
+/**
+ * What to ask of the kernel in FUSE_INIT: that it leaves clearing set-id bits and applying umasks to the backing, and that it looks at
+ * POSIX ACLs where it checks permissions.
+ */
+export const INIT_FLAGS: number = kernel.FUSE_HANDLE_KILLPRIV_V2 | kernel.FUSE_DONT_MASK |
+  kernel.FUSE_POSIX_ACL;
+
 // Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
 // own wait for requests must never queue behind them.
 const INVALIDATIONS = 8;

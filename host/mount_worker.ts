@@ -7,7 +7,6 @@
  */
 /// <reference lib="deno.worker" />
 import { Errno, errnoName, SysError } from "../ffi/errno.ts";
-import { FUSE_HANDLE_KILLPRIV_V2 } from "../ffi/fuse/kernel.ts";
 import { opcodeName } from "../ffi/fuse/opcode_names.ts";
 import { type FuseLibrary, loadFuse } from "../ffi/fuse/library.ts";
 import { type MountIdentity, prepareFuseMount } from "../ffi/fuse/mount.ts";
@@ -32,7 +31,7 @@ import { umask } from "../ffi/sys/dir.ts";
 import { AdoptionError } from "../fs/adoption.ts";
 import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
-import { ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
+import { INIT_FLAGS, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import type {
   AbortResult,
   CreateRequest,
@@ -102,7 +101,7 @@ class Mount {
         library,
         handlers: this.#filesystem.handlers(),
         // A page fault that waits must not keep others from being seen, nor the writing back of pages that are to be dropped.
-        init: { flags: FUSE_HANDLE_KILLPRIV_V2, maxBackground: 0xffff },
+        init: { flags: INIT_FLAGS, maxBackground: 0xffff },
         hooks: {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),

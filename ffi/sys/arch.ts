@@ -23,6 +23,8 @@ export interface SyscallNumbers {
   readonly brk: number;
   /** capget(2). */
   readonly capget: number;
+  /** capset(2). */
+  readonly capset: number;
   /** chroot(2). */
   readonly chroot: number;
   /** clone(2). */
@@ -192,6 +194,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     bind: 49,
     brk: 12,
     capget: 125,
+    capset: 126,
     chroot: 161,
     clone: 56,
     close: 3,
@@ -273,6 +276,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     bind: 200,
     brk: 214,
     capget: 90,
+    capset: 91,
     chroot: 51,
     clone: 220,
     close: 57,

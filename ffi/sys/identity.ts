@@ -20,6 +20,7 @@ const libc = {
   getpid: symbol("getpid", { parameters: [], result: "i32" }),
   gettid: symbol("syscall", { parameters: ["i32"], result: "i32" }),
   capget: symbol("syscall", { parameters: ["i32", "buffer", "buffer"], result: "i32" }),
+  capset: symbol("syscall", { parameters: ["i32", "buffer", "buffer"], result: "i32" }),
   prctl: symbol("prctl", { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" }),
   prctlBuffer: symbol("prctl", { parameters: ["i32", "buffer", "u64", "u64", "u64"], result: "i32" }),
 };
@@ -109,6 +110,15 @@ export function capget(tid: number = 0): Capabilities | number {
   if (r < 0) return -errno[0];
   const set = (index: number) => BigInt(data[index]!) | BigInt(data[index + 3]!) << 32n;
   return { effective: set(0), permitted: set(1), inheritable: set(2) };
+}
+
+/** capset(2) of this thread. EPERM when a set would hold more than the permitted one does. */
+export function capset({ effective, permitted, inheritable }: Capabilities): number {
+  const header = new Int32Array([0x20080522, 0]); // _LINUX_CAPABILITY_VERSION_3
+  const sets = [effective, permitted, inheritable];
+  const halves = [0n, 32n].flatMap((shift) => sets.map((set) => Number(set >> shift & 0xffffffffn)));
+  const r = libc.capset.call(NR.capset, header, Uint32Array.from(halves));
+  return r < 0 ? -errno[0] : r;
 }
 
 /** prctl(2). `option` is PR_*; the second argument is a number, or a buffer as large as the option says. */

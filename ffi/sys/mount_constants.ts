@@ -172,6 +172,8 @@ export const CAP_SETGID = 6;
 export const CAP_SETUID = 7;
 /** Bit number: change capabilities. */
 export const CAP_SETPCAP = 8;
+/** Bit number: change the flags "immutable" and "append only". */
+export const CAP_LINUX_IMMUTABLE = 9;
 /** Bit number: chroot(2), and setns(2) into a mount namespace. */
 export const CAP_SYS_CHROOT = 18;
 /** Bit number: trace any process. */

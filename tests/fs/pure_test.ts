@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import * as kernel from "../../ffi/fuse/kernel.ts";
 import { decodeDevice, encodeDevice } from "../../fs/answers.ts";
-import { parseGroups } from "../../fs/caller.ts";
+import { parseCapabilities, parseGroups } from "../../fs/caller.ts";
 import { reopenFlags } from "../../fs/handles.ts";
 import { refusal, verdict } from "../../fs/modes.ts";
 import { endsWait, parseSignalSets } from "../../fs/signals.ts";
@@ -86,6 +86,11 @@ Deno.test("caller: groups are read from any status, also an empty list", () => {
   assertEquals(parseGroups(bytes("Name:\tx\nGroups:\t4 24 1000 \nNStgid:\t1\n")), [4, 24, 1000]);
   assertEquals(parseGroups(bytes("Name:\tx\nGroups:\t \nNStgid:\t1\n")), []);
   assertEquals(parseGroups(bytes("Name:\tx\n")), []);
+  assertEquals(
+    parseCapabilities(bytes("CapPrm:\tff\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n")),
+    0x1ff_ffff_ffffn,
+  );
+  assertEquals(parseCapabilities(bytes("Name:\tCapEff: 1\n")), 0n);
 });
 
 Deno.test("handles: opening again neither creates nor truncates", () => {

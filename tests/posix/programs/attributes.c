@@ -422,7 +422,41 @@ static void other_ioctls(void)
 	CALL(ioctl(directory, 0x5401, label));
 }
 
+static void by_descriptor(void)
+{
+	AS(alice)
+	{
+		int fd = open("f", O_CREAT | O_RDWR, 0444);
+		CALL(write(fd, "0123456789", 10));
+		CALL(ftruncate(fd, 5));
+		CALL(truncate("f", 5));
+		OPENS(open("f", O_WRONLY));
+		CALL(fallocate(fd, 0, 0, 100));
+		CALL(futimens(fd, NULL));
+		CALL(fchmod(fd, 0));
+		CALL(ftruncate(fd, 7));
+		CALL(pread(fd, (char[7]){ 0 }, 7, 0));
+		CALL(pwrite(fd, "x", 1, 6));
+		CALL(lseek(fd, 0, SEEK_HOLE));
+		CALL(fsync(fd));
+		show_fd(fd);
+		fd = open(".", O_TMPFILE | O_RDWR, 0);
+		CALL(ftruncate(fd, 3));
+		show_fd(fd);
+	}
+	int fd = open("g", O_CREAT | O_RDWR, 0600);
+	AS(bob)
+	{ /* who has it from root */
+		CALL(ftruncate(fd, 4));
+		CALL(write(fd, "text", 4));
+		CALL(fallocate(fd, 0, 0, 100));
+		CALL(fchmod(fd, 0666));
+		show_fd(fd);
+	}
+}
+
 const struct posix_case attribute_cases[] = {
+	{ "by descriptor", by_descriptor },
 	{ "chmod", modes },
 	{ "chown", owners },
 	{ "set-id bits", set_id },
