@@ -3,7 +3,8 @@
  * length allows. The seed is fixed; `SPFS_FUZZ_SEED` and `SPFS_FUZZ_ROUNDS` choose others.
  */
 import { assert, assertThrows } from "@std/assert";
-import { chooseMount, ImageError, MountChoiceError, nodesOfMount, readImagesFrom } from "../../criu/mod.ts";
+import { ImageError, readImagesFrom } from "../../criu/mod.ts";
+import { damage } from "./support/damage.ts";
 import {
   concat,
   fanotify,
@@ -19,16 +20,6 @@ import {
 
 const seed = Number(Deno.env.get("SPFS_FUZZ_SEED") ?? 20261126);
 const rounds = Number(Deno.env.get("SPFS_FUZZ_ROUNDS") ?? 20_000);
-
-/** A small deterministic generator (mulberry32): numbers in 0 to 1. */
-function generator(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const corpus = imagesOf({
   files: [
@@ -46,42 +37,6 @@ const corpus = imagesOf({
   namespaces: { 12: [mount(76, 76, "/"), mount(77, 76, "/mnt/net", { key: "net" })] },
 });
 
-/** What numbers in images are likely to be mistaken for. */
-const tokens = [
-  [0xff, 0xff, 0xff, 0xff],
-  [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
-  [0x00, 0x00, 0x00, 0x80],
-  [0x0b, 0x0b, 0x0b, 0x0b],
-  [0x0c],
-  [0x32, 0x80, 0x80, 0x80, 0x80, 0x08],
-  [0x2e, 0x2e, 0x2f],
-  [0x00],
-];
-
-/** The corpus with one image, now and then two, changed in some places, cut off, or taken away. */
-function mutated(random: () => number): Map<string, Uint8Array> {
-  const below = (limit: number) => Math.floor(random() * limit);
-  const files = new Map(corpus);
-  const names = [...files.keys()];
-  for (let images = 1 + Number(random() < 0.2); images > 0; images--) {
-    const name = names[below(names.length)]!;
-    const bytes = [...corpus.get(name)!];
-    for (let changes = 1 + below(4); changes > 0; changes--) {
-      const at = below(bytes.length + 1);
-      const kind = random();
-      if (kind < 0.3 && bytes.length > 0) bytes[at % bytes.length]! ^= 1 << below(8);
-      else if (kind < 0.5 && bytes.length > 0) bytes[at % bytes.length] = below(256);
-      else if (kind < 0.65) bytes.length = at;
-      else if (kind < 0.8) bytes.splice(at, 0, ...tokens[below(tokens.length)]!);
-      else if (kind < 0.9) bytes.splice(at, below(8));
-      else bytes.splice(at, 0, ...bytes.slice(at, at + below(40)));
-    }
-    if (random() < 0.02) files.delete(name);
-    else files.set(name, new Uint8Array(bytes));
-  }
-  return files;
-}
-
 const choices = [
   { key: "net" },
   { mountId: 77 },
@@ -89,31 +44,9 @@ const choices = [
 ];
 
 Deno.test(`images, damaged at random: read, or refused by an error that names the file (seed ${seed})`, () => {
-  const random = generator(seed);
-  const outcomes = { read: 0, refused: 0 };
-  for (let round = 0; round < rounds; round++) {
-    const files = mutated(random);
-    try {
-      const images = readImagesFrom(memorySource(files));
-      outcomes.read++;
-      for (const choice of choices) {
-        try {
-          nodesOfMount(images, chooseMount(images, choice));
-        } catch (error) {
-          if (!(error instanceof MountChoiceError)) throw error;
-        }
-      }
-    } catch (error) {
-      const at = `seed ${seed}, round ${round}`;
-      if (!(error instanceof ImageError)) throw new Error(`${at}: ${(error as Error).stack}`);
-      assert(files.has(error.file) || error.file === "inventory.img", `${at}: ${error.message}`);
-      const length = files.get(error.file)?.length ?? 0;
-      assert(error.offset === undefined || error.offset <= length, `${at}: ${error.message} of ${length}`);
-      outcomes.refused++;
-    }
-  }
+  const { read, refused } = damage(corpus, { seed, rounds, choices });
   // Both happen, or the mutations are of no use.
-  assert(outcomes.read > rounds / 20 && outcomes.refused > rounds / 20, JSON.stringify(outcomes));
+  assert(read > rounds / 20 && refused > rounds / 20, `${read} read, ${refused} refused`);
 });
 
 Deno.test("images: a length, a number of entries and a depth that are made up take no memory", () => {

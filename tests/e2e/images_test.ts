@@ -1,6 +1,7 @@
 /** A stand-in that is populated from CRIU's images alone: nothing else is said of the files that a restore needs. */
 import { assert, assertEquals } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
+import { damage } from "../criu/support/damage.ts";
 import { e2e } from "./support/case.ts";
 import { Images } from "./support/criu.ts";
 import { patternBytes } from "./support/pattern.ts";
@@ -160,7 +161,14 @@ await e2e(
     const scene = await dumped(sandbox, "keeper", (mountpoint) => {
       Deno.writeFileSync(`${mountpoint}/plain`, patternBytes(4, 8192));
     }, ["--file-locks", "--link-remap"]);
-    const path = `${scene.images.directory}/files.img`;
+    const { directory } = scene.images;
+    const images = [...Deno.readDirSync(directory)].map(({ name }) => name)
+      .filter((name) => /^(?:inventory|files|remap-fpath|fs-|mm-|ghost-file-).*img$/.test(name))
+      .map((name): [string, Uint8Array] => [name, Deno.readFileSync(`${directory}/${name}`)]);
+    const mountpoint = new TextEncoder().encode(scene.mountpoint);
+    const outcome = damage(new Map(images), { seed: 1, rounds: 2000, choices: [{ mountpoint }] });
+    assert(outcome.read > 0 && outcome.refused > 0, JSON.stringify(outcome));
+    const path = `${directory}/files.img`;
     const { size } = Deno.statSync(path);
     Deno.truncateSync(path, size - 3);
     const spfs = await Spfs.start(sandbox, binary);
@@ -170,7 +178,7 @@ await e2e(
       assert(error instanceof ControlError, String(error));
       return error;
     };
-    const cut = await create(scene.images.directory);
+    const cut = await create(directory);
     assertEquals([cut.kind, cut.data.path], ["bad_images", path]);
     assert(cut.data.offset! > 0 && cut.data.offset! < size, cut.message);
     const none = await create(sandbox.directory("empty"));
