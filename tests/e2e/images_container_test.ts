@@ -4,6 +4,7 @@ import { readSide } from "../../host/side_file.ts";
 import { e2e } from "./support/case.ts";
 import { run } from "./support/child.ts";
 import { Images } from "./support/criu.ts";
+import { fillForOpener, opener } from "./support/opener.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { references } from "./support/references.ts";
 import { Remote } from "./support/remote.ts";
@@ -16,8 +17,7 @@ await e2e(
     const rootfs = sandbox.directory("rootfs");
     for (const name of ["proc", "dev", "mnt", "mnt/net"]) Deno.mkdirSync(`${rootfs}/${name}`);
     await run("mknod", [`${rootfs}/dev/null`, "c", "1", "3"]);
-    // It has no libraries in there.
-    Deno.copyFileSync(victim("opener", undefined, ["-static"]), `${rootfs}/opener`);
+    Deno.copyFileSync(opener(), `${rootfs}/opener`);
     const result = `${rootfs}/result`;
     Deno.writeFileSync(result, new Uint8Array());
     const lines = () => Deno.readTextFileSync(result).split("\n");
@@ -25,16 +25,7 @@ await e2e(
     await remote.attach();
     const net = `${rootfs}/mnt/net`;
     await remote.mount(net);
-    for (const name of ["work", "deep", "deep/er", "watched"]) Deno.mkdirSync(`${net}/${name}`);
-    Deno.chmodSync(`${net}/work`, 0o1711);
-    Deno.chmodSync(`${net}/deep/er`, 0o700);
-    const modes = { long: 0o4751, direct: 0o640, path: 0o604, log: 0o600, "watched/file": 0o644 };
-    for (const [name, mode] of Object.entries(modes)) {
-      Deno.writeTextFileSync(`${net}/${name}`, name === "direct" ? "d".repeat(8192) : "abc");
-      Deno.chmodSync(`${net}/${name}`, mode);
-    }
-    Deno.truncateSync(`${net}/long`, 5 * 2 ** 30);
-    Deno.chownSync(`${net}/deep`, 12, 34);
+    fillForOpener(net);
 
     const jail = sandbox.start(victim("jail"), [rootfs, "/opener", "/mnt/net", "/result"]);
     const init = Number(await jail.line());

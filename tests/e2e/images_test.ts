@@ -4,6 +4,7 @@ import { ControlError } from "../../control/errors.ts";
 import { damage } from "../criu/support/damage.ts";
 import { e2e } from "./support/case.ts";
 import { Images } from "./support/criu.ts";
+import { fillForOpener, opener } from "./support/opener.ts";
 import { patternBytes } from "./support/pattern.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { type MountNames, references } from "./support/references.ts";
@@ -12,7 +13,7 @@ import type { Sandbox } from "./support/sandbox.ts";
 import { type Binary, Spfs } from "./support/spfs.ts";
 import { victim } from "./support/victims.ts";
 
-/** A program of `victims/` on a file system that then goes away, and what is left of it: images. */
+/** A program on a file system that then goes away, and what is left of it: images. */
 async function dumped(
   sandbox: Sandbox,
   program: string,
@@ -28,7 +29,7 @@ async function dumped(
   await remote.attach();
   await remote.mount(mountpoint);
   fill(mountpoint);
-  const process = sandbox.start(victim(program), [mountpoint, result]);
+  const process = sandbox.start(program, [mountpoint, result]);
   await until("the victim's set-up", () => lines().length > 1);
   assertEquals(lines(), ["set-up ok", ""]);
   const images = await Images.dump(sandbox, process.pid, options, hook);
@@ -89,28 +90,7 @@ async function restored(
 await e2e(
   "with what was noted at dump: directories, sizes, permissions, offsets, O_PATH, O_DIRECT and watches survive a restore",
   async (sandbox, binary) => {
-    const scene = await dumped(
-      sandbox,
-      "opener",
-      (mountpoint) => {
-        Deno.mkdirSync(`${mountpoint}/work`);
-        Deno.chmodSync(`${mountpoint}/work`, 0o1711);
-        Deno.mkdirSync(`${mountpoint}/deep/er`, { recursive: true });
-        Deno.chmodSync(`${mountpoint}/deep/er`, 0o700);
-        Deno.mkdirSync(`${mountpoint}/watched`);
-        const files = { long: 0o4751, direct: 0o640, path: 0o604, log: 0o600, "watched/file": 0o644 };
-        for (const [name, mode] of Object.entries(files)) {
-          Deno.writeTextFileSync(`${mountpoint}/${name}`, name === "direct" ? "d".repeat(8192) : "abc");
-          Deno.chmodSync(`${mountpoint}/${name}`, mode);
-        }
-        Deno.truncateSync(`${mountpoint}/long`, 5 * 2 ** 30);
-        Deno.utimeSync(`${mountpoint}/path`, 1, 1234567890);
-        Deno.chmodSync(`${mountpoint}/deep`, 0o751);
-        Deno.chownSync(`${mountpoint}/deep`, 12, 34);
-      },
-      [],
-      binary,
-    );
+    const scene = await dumped(sandbox, opener(), fillForOpener, [], binary);
     assert(/^spfs dump-hook: \d+ files of 1 mount namespace noted$/m.test(scene.images.log("dump")));
     const made = await restored(scene, {
       sandbox,
@@ -140,7 +120,7 @@ await e2e(
   async (sandbox, binary) => {
     const scene = await dumped(
       sandbox,
-      "keeper",
+      victim("keeper"),
       (mountpoint) => Deno.writeFileSync(`${mountpoint}/plain`, patternBytes(4, 8192)),
       ["--file-locks", "--link-remap"],
     );
@@ -158,7 +138,7 @@ await e2e(
 await e2e(
   "damaged images are refused by file and offset, and nothing is mounted",
   async (sandbox, binary) => {
-    const scene = await dumped(sandbox, "keeper", (mountpoint) => {
+    const scene = await dumped(sandbox, victim("keeper"), (mountpoint) => {
       Deno.writeFileSync(`${mountpoint}/plain`, patternBytes(4, 8192));
     }, ["--file-locks", "--link-remap"]);
     const { directory } = scene.images;
