@@ -19,7 +19,7 @@ export class Candidates {
   readonly #sources: readonly SourceMount[];
   readonly #excluded: ReadonlySet<number>;
   readonly #seen = new Set<number>();
-  /** Sockets that are bound on sources, by inode number; listed when the first socket is met. */
+  /** Sockets that are bound on sources, and those that are connected to them; listed when the first socket is met. */
   #bound: Set<bigint> | undefined;
 
   /**
@@ -73,12 +73,12 @@ export class Candidates {
     for (const pid of found) this.#seen.add(pid);
   }
 
-  /** Whether a socket is bound on the file system of a source. */
+  /** Whether a socket is bound on the file system of a source, or connected to one that is: both are replaced together. */
   #isBound(ino: bigint): boolean {
     if (this.#bound === undefined) {
       const listed = listUnixSocketsOf(allProcesses());
       const bound = this.#sources.flatMap(({ major, minor }) => socketsOn(listed, major, minor));
-      this.#bound = new Set(bound.map((socket) => BigInt(socket.ino)));
+      this.#bound = new Set(bound.flatMap(({ ino, peer }) => [ino, peer ?? 0]).filter(Boolean).map(BigInt));
     }
     return this.#bound.has(ino);
   }

@@ -43,10 +43,20 @@ export interface Holder {
   readonly locks: readonly LockEntry[];
 }
 
-/** One open file description on a source, or an inotify instance that watches something there, or a socket that is bound there. */
+/** What a socket is besides a description. */
+export interface SocketRecord {
+  /** Its inode number, as in `socket:[N]`. */
+  readonly ino: number;
+  /** Of an end of a connection: the connection, and who has to be moved with it besides those that have an end of it. */
+  readonly bond?: { readonly key: string; readonly pids: readonly number[] };
+}
+
+/** One open file description on a source, or an inotify instance that watches something there, or a socket that is bound there, or is connected to one. */
 export interface Description {
   /** What is open; undefined for an inotify instance and for a socket. */
   readonly place: Place | undefined;
+  /** For a socket, which one it is. */
+  readonly socket?: SocketRecord;
   /** Status flags of open(2), without O_CLOEXEC. */
   readonly flags: number;
   /** The offset. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { KCMP_FILE } from "../ffi/sys/constants.ts";
+import { KCMP_FILE, S_IFMT, S_IFSOCK } from "../ffi/sys/constants.ts";
 import { kcmp } from "../ffi/sys/pidfd.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { inseparable } from "./plan.ts";
@@ -17,7 +17,9 @@ import { allProcesses, isOnDevice, numbersIn, reach } from "./task_files.ts";
  */
 export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: number) => boolean): Hindrance[] {
   const byFile = new Map<string, Description[]>();
+  const bySocket = new Map<bigint, Description>();
   for (const description of inventory.descriptions) {
+    if (description.socket !== undefined) bySocket.set(BigInt(description.socket.ino), description);
     if (description.place === undefined) continue;
     const key = `${description.place.source.id}:${description.place.ino}`;
     const alike = byFile.get(key);
@@ -25,11 +27,15 @@ export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: numbe
     else alike.push(description);
   }
   const hindrances: Hindrance[] = [];
-  if (byFile.size === 0) return hindrances;
+  if (byFile.size + bySocket.size === 0) return hindrances;
   for (const pid of allProcesses()) {
     if (isStopped(pid)) continue;
     for (const fd of numbersIn(`/proc/${pid}/fd`) ?? []) {
       const found = reach(`/proc/${pid}/fd/${fd}`);
+      const socket = found !== undefined && (found.mode & S_IFMT) === S_IFSOCK
+        ? bySocket.get(found.ino)
+        : undefined;
+      if (socket !== undefined) hindrances.push(hindrance(inventory, socket, pid));
       const alike = found === undefined ? undefined : byFile.get(`${found.mountId}:${found.ino}`);
       const same = alike?.find(({ holders, place }) => {
         const { table, fd: other } = holders[0]!;
@@ -50,5 +56,6 @@ function hindrance(inventory: Inventory, { holders, place }: Description, outsid
   const { table: { pid }, fd } = holders[0]!;
   const comm = inventory.processes.get(pid)?.comm ?? "";
   const reason = `is shared with process ${outsider}, which is not moved`;
-  return { obstacle: { pid, comm, kind: "fd", fd, path: place!.path, reason }, alone: false };
+  const what = place === undefined ? { kind: "socket" as const } : { kind: "fd" as const, path: place.path };
+  return { obstacle: { pid, comm, fd, reason, ...what }, alone: false };
 }

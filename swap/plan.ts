@@ -20,7 +20,7 @@ export function inseparable(
 
 /**
  * The processes that cannot be moved: those that something is in the way of, and those that share an open file description with one of
- * them, or a file that is {@linkcode inseparable}, since both have to see one and the same file.
+ * them, or a file that is {@linkcode inseparable}, since both have to see one and the same file, or have an end of the same connection.
  */
 export function blockedProcesses(inventory: Inventory, hindrances: readonly Hindrance[]): Set<number> {
   const blocked = new Set(hindrances.filter(({ alone }) => !alone).map(({ obstacle }) => obstacle.pid));
@@ -28,8 +28,9 @@ export function blockedProcesses(inventory: Inventory, hindrances: readonly Hind
   const join = (key: Description | string, pids: readonly number[]) =>
     groups.set(key, new Set([...groups.get(key) ?? [], ...pids]));
   for (const description of inventory.descriptions) {
-    const key = description.place === undefined ? undefined : inseparable(description.place);
-    join(key ?? description, description.holders.map(({ table }) => table.pid));
+    const { place, socket, holders } = description;
+    const key = place === undefined ? socket?.bond?.key : inseparable(place);
+    join(key ?? description, [...holders.map(({ table }) => table.pid), ...socket?.bond?.pids ?? []]);
   }
   for (const { pid, mappings } of inventory.memories) {
     for (const { place } of mappings) {
@@ -58,7 +59,7 @@ export function leftForOthers(
     pid,
     comm: inventory.processes.get(pid)?.comm ?? "",
     kind: "process",
-    reason: "shares an open file with a process that is left",
+    reason: "shares an open file or a connection with a process that is left",
   }));
 }
 

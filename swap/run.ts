@@ -20,6 +20,7 @@ import { lookAhead } from "./look_ahead.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { Replacements } from "./replacements.ts";
 import { roomHindrances } from "./room.ts";
+import { SocketRefused } from "./socket_holders.ts";
 import { findSockets, SocketMoves } from "./sockets.ts";
 import { releaseLate, StopError, StoppedSet } from "./stop.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
@@ -150,6 +151,7 @@ function move(
     collector.inventory,
     request.sources,
     ({ task }) => actorOf(task),
+    request.selection.kind === "referring",
   );
   let inventory = collector.finish();
   const replacements = late.use(
@@ -157,7 +159,7 @@ function move(
   );
   replacements.open();
   // Making them leaves traces on the target, if only for a moment.
-  using sockets = new SocketMoves(request.dryRun ? [] : found.moves);
+  using sockets = request.dryRun ? new SocketMoves([], []) : new SocketMoves(found.moves, found.connections);
   const oldOf = (description: Description) => replacements.old.get(description);
   const unbound = sockets.make(inventory, oldOf, (one, fd) => replacements.next.set(one, fd));
   // When everybody is moved who refers to the sources, nobody is outside.
@@ -189,12 +191,20 @@ function move(
   const moved = new Set(inventory.descriptions);
   const isMoved = (description: Description) => moved.has(description);
   const owners = ownersOf(inventory, replacements);
-  const transaction = new Transaction(inventory, replacements, actorOf, owners, hooks.step ?? (() => {}));
+  const step = hooks.step ?? (() => {});
+  const transaction = new Transaction(inventory, replacements, actorOf, owners, step);
   try {
     transaction.prepare();
     sockets.listen(isMoved, ({ task }) => actorOf(task));
+    sockets.connect(inventory, {
+      isMoved,
+      old: oldOf,
+      actorOf: ({ task }) => actorOf(task),
+      made: (one, fd) => replacements.next.set(one, fd),
+      step,
+    });
     transaction.commit();
-    sockets.place(isMoved, oldOf);
+    sockets.place(inventory, isMoved, oldOf);
     hooks.switchMounts?.();
   } catch (error) {
     try {
@@ -202,6 +212,7 @@ function move(
     } finally {
       transaction.leave();
     }
+    if (error instanceof SocketRefused) throw new SwapRefused([error.obstacle]);
     throw error instanceof TaskGone ? new SwapRefused([gone(error)]) : error;
   }
   sockets.keep();

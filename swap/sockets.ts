@@ -1,31 +1,39 @@
 /**
  * Unix sockets that are bound on a source. They keep its mount, and who connects by their path reaches nobody once another mount is there.
  * A socket cannot be bound a second time, so a fresh one with the same address takes its place, where nothing that is queued and nobody's
- * connection is lost by it; the others stay on the source.
+ * connection is lost by it; the others stay on the source. Connections that were accepted are seen to by connections.ts.
  *
  * @module
  */
-import { Errno, SysError } from "../ffi/errno.ts";
+import { SysError } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
-import { O_CLOEXEC } from "../ffi/sys/constants.ts";
-import { closeFd } from "../ffi/sys/file.ts";
+import { F_SETFL, O_NONBLOCK } from "../ffi/sys/constants.ts";
+import { closeFd, fcntlSet } from "../ffi/sys/file.ts";
+import { check } from "../ffi/sys/libc.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import type { Actor } from "./actor.ts";
+import {
+  type ConnectCalls,
+  type Connection,
+  ConnectionMoves,
+  findConnection,
+  isConnectionEnd,
+  type NamedEnd,
+} from "./connections.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
-import { readFdinfo } from "./task_files.ts";
-import type { Obstacle, SourceMount } from "./types.ts";
+import {
+  copyOf,
+  describeSocket,
+  socketHindrance,
+  type SocketHolder,
+  socketObstacle,
+  SocketRefused,
+} from "./socket_holders.ts";
+import type { SourceMount } from "./types.ts";
 import { hasQueued, judgeUnixSocket, type UnixMove, type UnixObstacle } from "./unix_sockets.ts";
 import { listUnixSocketsOf, socketsOn, type UnixSocket } from "./unix_sockets_diag.ts";
 import { boundFile, FreshUnixSocket } from "./unix_sockets_fresh.ts";
-
-/** Who holds a socket. */
-export interface SocketHolder {
-  /** The table. */
-  readonly table: Table;
-  /** The descriptor in it. */
-  readonly fd: number;
-}
 
 /** A socket that gets a successor. */
 export interface BoundSocket {
@@ -37,11 +45,14 @@ export interface BoundSocket {
   readonly source: SourceMount;
   /** Its path below the root of that; undefined when it has lost it. */
   readonly path: Uint8Array | undefined;
+  /** What the kernel tells of it. */
+  readonly socket: UnixSocket;
 }
 
 /** What was found. */
 export interface FoundSockets {
   readonly moves: BoundSocket[];
+  readonly connections: Connection[];
   readonly hindrances: Hindrance[];
 }
 
@@ -50,22 +61,30 @@ export interface FoundSockets {
  *
  * @param sockets who holds them, by inode number
  * @param actorOf the actor of a table
+ * @param everybody whether all who refer to a source are among the stopped, but for those who came to it since
  */
 export function findSockets(
   sockets: ReadonlyMap<bigint, readonly SocketHolder[]>,
   inventory: Inventory,
   sources: readonly SourceMount[],
   actorOf: (table: Table) => Actor,
+  everybody: boolean,
 ): FoundSockets {
-  const found: FoundSockets = { moves: [], hindrances: [] };
+  const found: FoundSockets = { moves: [], connections: [], hindrances: [] };
+  const ends: NamedEnd[] = [];
   if (sockets.size === 0) return found;
   const pids = new Set([...sockets.values()].map(([holder]) => holder!.table.pid));
   const listed = listUnixSocketsOf([...pids]);
   for (const { major, minor } of distinctDevices(sources)) {
     for (const socket of socketsOn(listed, major, minor)) {
       const holders = sockets.get(BigInt(socket.ino));
-      if (holders !== undefined) look(socket, listed, holders, { found, inventory, sources, actorOf });
+      if (holders !== undefined) look(socket, listed, holders, { found, ends, inventory, sources, actorOf });
     }
+  }
+  for (const end of ends) {
+    const one = findConnection(end, { inventory, listed, sockets, actorOf, everybody });
+    if ("obstacle" in one) found.hindrances.push(one);
+    else found.connections.push(one);
   }
   for (const [holder] of sockets.values()) {
     const { table, fd } = holder!;
@@ -74,13 +93,14 @@ export function findSockets(
     const onTheirWay = /^scm_fds:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
     if (onTheirWay === null || onTheirWay[1] === "0") continue;
     const reason = "has descriptors on their way (SCM_RIGHTS)";
-    found.hindrances.push(hindrance(inventory, holder!, { reason, transient: true }, false));
+    found.hindrances.push(socketHindrance(inventory, holder!, { reason, transient: true }, false));
   }
   return found;
 }
 
 interface Look {
   readonly found: FoundSockets;
+  readonly ends: NamedEnd[];
   readonly inventory: Inventory;
   readonly sources: readonly SourceMount[];
   readonly actorOf: (table: Table) => Actor;
@@ -90,7 +110,7 @@ function look(
   socket: UnixSocket,
   all: readonly UnixSocket[],
   holders: readonly SocketHolder[],
-  { found, inventory, sources, actorOf }: Look,
+  { found, ends, inventory, sources, actorOf }: Look,
 ): void {
   const [first] = holders as [SocketHolder];
   const old = copyOf(actorOf(first.table), first.fd);
@@ -101,6 +121,10 @@ function look(
     if (typeof bound === "number" || source === undefined) return;
     const { path: shown, deleted } = splitDeleted(bound.path);
     const path = deleted ? undefined : relativeTo(source.mountpoint, shown);
+    if (isConnectionEnd(socket)) {
+      ends.push({ socket, holders, source, path: path ?? shown });
+      return;
+    }
     const credentials = holders.map(({ table: { pid } }) => {
       const { uid, gid } = inventory.processes.get(pid)!.status;
       return { pid, uid: uid[1], gid: gid[1] };
@@ -113,10 +137,16 @@ function look(
         path: path ?? shown,
         ...(transient && { transient }),
       };
-      found.hindrances.push(hindrance(inventory, first, more, true));
+      found.hindrances.push(socketHindrance(inventory, first, more, true));
       return;
     }
-    found.moves.push({ description: describe(inventory, holders), move: verdict, source, path });
+    found.moves.push({
+      description: describeSocket(inventory, holders, { ino: socket.ino }),
+      move: verdict,
+      source,
+      path,
+      socket,
+    });
   } finally {
     closeFd(old);
   }
@@ -130,57 +160,23 @@ function withoutPeers(verdict: UnixMove | UnixObstacle): UnixMove | UnixObstacle
   return { kind: "obstacle", reason: "has peers that are connected to it", transient: false };
 }
 
-/** Adds a socket to what is moved. */
-function describe(inventory: Inventory, holders: readonly SocketHolder[]): Description {
-  const described = holders.map(({ table, fd }) => {
-    const flags = readFdinfo(`/proc/${table.task.tid}/fdinfo/${fd}`)?.flags ?? 0;
-    return { table, fd, flags: flags & ~O_CLOEXEC, closeOnExec: (flags & O_CLOEXEC) !== 0 };
-  });
-  const description: Description = {
-    place: undefined,
-    flags: described[0]!.flags,
-    position: 0n,
-    watches: [],
-    holders: described.map(({ table, fd, closeOnExec }) => ({ table, fd, closeOnExec, locks: [] })),
-  };
-  inventory.descriptions.push(description);
-  for (const { table, fd, closeOnExec } of described) {
-    table.holders.push({ fd, description, closeOnExec });
-    if (!inventory.tables.includes(table)) inventory.tables.push(table);
-  }
-  return description;
-}
-
-function hindrance(
-  inventory: Inventory,
-  { table: { pid }, fd }: SocketHolder,
-  more: Pick<Obstacle, "reason"> & Partial<Obstacle>,
-  alone: boolean,
-): Hindrance {
-  const comm = inventory.processes.get(pid)?.comm ?? "";
-  return { obstacle: { pid, comm, kind: "socket", fd, ...more }, alone };
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }
 
 function distinctDevices(sources: readonly SourceMount[]): SourceMount[] {
   return [...new Map(sources.map((source) => [`${source.major}:${source.minor}`, source])).values()];
 }
 
-function copyOf(actor: Actor, fd: number): number | undefined {
-  try {
-    return actor.take(fd);
-  } catch (error) {
-    if (error instanceof SysError && error.errno === Errno.EBADF) return undefined;
-    throw error;
-  }
-}
-
 /** The successors of bound sockets. Until `keep`, disposing of it takes everything back. */
 export class SocketMoves implements Disposable {
   readonly #moves: readonly BoundSocket[];
   readonly #fresh = new Map<BoundSocket, FreshUnixSocket>();
+  readonly #connections: ConnectionMoves;
 
-  constructor(moves: readonly BoundSocket[]) {
+  constructor(moves: readonly BoundSocket[], connections: readonly Connection[]) {
     this.#moves = moves;
+    this.#connections = new ConnectionMoves(connections);
   }
 
   /**
@@ -203,15 +199,32 @@ export class SocketMoves implements Disposable {
       try {
         const fresh = new FreshUnixSocket({ old: descriptor, root: source.targetFd, path });
         this.#fresh.set(move, fresh);
+        check(fcntlSet(fresh.fd.raw, F_SETFL, description.flags & O_NONBLOCK), "fcntl F_SETFL");
         made(description, fresh.fd.raw);
       } catch (error) {
         if (!(error instanceof SysError)) throw error;
         const [{ table, fd }] = description.holders as [Description["holders"][number]];
         const reason = `cannot be bound on the target: ${error.message}`;
-        hindrances.push(hindrance(inventory, { table, fd }, { reason, ...(path && { path }) }, false));
+        hindrances.push(socketHindrance(inventory, { table, fd }, { reason, ...(path && { path }) }, false));
       }
     }
+    hindrances.push(...this.#connections.make(inventory, old, (one) => this.#listenerOf(one), made));
     return hindrances;
+  }
+
+  /** What will listen in the place of what a connection was accepted on, as the same process. */
+  #listenerOf({ socket, source, listening }: Connection): FreshUnixSocket | undefined {
+    for (const [one, fresh] of this.#fresh) {
+      if (one.move.listen?.pid !== listening.pid || one.source !== source) continue;
+      if (one.socket.type !== socket.type || one.socket.file?.ino !== socket.file?.ino) continue;
+      if (isEqual(one.socket.name, socket.name)) return fresh;
+    }
+    return undefined;
+  }
+
+  /** Connects the new ends of connections; to be called when those listen that do. @throws as {@linkcode ConnectionMoves.connect} */
+  connect(inventory: Inventory, calls: ConnectCalls): void {
+    this.#connections.connect(inventory, calls);
   }
 
   /** Lets those listen that do, each in the process that listened. @throws {RemoteError}, {TaskGone} */
@@ -227,17 +240,20 @@ export class SocketMoves implements Disposable {
   /**
    * Gives them their names.
    *
-   * @throws {SysError}; EAGAIN when somebody has connected or sent something since the old one was looked at
+   * @throws {SysError}; {SocketRefused} when somebody has connected or sent something since the old one was looked at
    */
   place(
+    inventory: Inventory,
     isMoved: (description: Description) => boolean,
     old: (description: Description) => number | undefined,
   ): void {
-    for (const [{ description }, fresh] of this.#fresh) {
+    for (const [{ description, path }, fresh] of this.#fresh) {
       if (!isMoved(description)) continue;
       fresh.place();
       const before = old(description);
-      if (before !== undefined && hasQueued(before)) throw new SysError("poll", Errno.EAGAIN);
+      if (before === undefined || !hasQueued(before)) continue;
+      const more = { reason: "was connected or sent to meanwhile", ...(path && { path }), transient: true };
+      throw new SocketRefused(socketObstacle(inventory, description.holders[0]!, more));
     }
   }
 
@@ -248,6 +264,7 @@ export class SocketMoves implements Disposable {
 
   /** Takes back what is not kept. */
   [Symbol.dispose](): void {
+    this.#connections[Symbol.dispose]();
     for (const fresh of this.#fresh.values()) fresh[Symbol.dispose]();
     this.#fresh.clear();
   }

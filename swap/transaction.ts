@@ -111,7 +111,10 @@ export class Transaction {
       const { actor, descriptors, mappings, directories, table } = part;
       const fds = new Set([...(mappings?.needs ?? []), ...(directories?.needs ?? [])]);
       if (descriptors !== undefined) {
-        for (const { description } of table!.holders) fds.add(this.#replacements.next.get(description)!);
+        for (const { description } of table!.holders) {
+          const fd = this.#replacements.next.get(description);
+          if (fd !== undefined) fds.add(fd); // the others are made, and brought, when all tasks can act
+        }
       }
       if (table !== undefined) part.limit = makeRoom(pid, neededRoom(this.#inventory, table));
       actor.enter();

@@ -333,8 +333,8 @@ function directoryBelow(root: number, path: Uint8Array): Fd {
   return Fd.own(check(openat2(root, name, { flags, resolve }), "openat2", name));
 }
 
-/** A socket in the network namespace of another one. */
-function socketBeside(other: number, type: number): Fd {
+/** A socket in the network namespace of another one. @throws {SysError} EMFILE, EPERM without CAP_NET_ADMIN */
+export function socketBeside(other: number, type: number): Fd {
   using namespace = Fd.own(check(ioctl(other, SIOCGSKNS, 0n), "ioctl SIOCGSKNS"));
   return inNetworkNamespace(namespace.raw, () => Fd.own(check(socket(AF_UNIX, type, 0), "socket")));
 }

@@ -308,6 +308,8 @@ export const F_GETPIPE_SZ = 1032;
 export const SPLICE_F_NONBLOCK = 2;
 /** ioctl(2): how many bytes can be read: of pipes, sockets, inotify instances. */
 export const FIONREAD = 0x541b;
+/** ioctl(2): how much of what was sent through a socket has not been received yet, as the kernel accounts for it. */
+export const TIOCOUTQ = 0x5411;
 
 /** inotify_init1(2): as O_NONBLOCK. */
 export const IN_NONBLOCK = 0o4000;

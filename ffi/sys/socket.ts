@@ -33,6 +33,7 @@ const libc = {
   setsockopt: symbol("setsockopt", { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" }),
   send: symbol("send", { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" }),
   recv: symbol("recv", { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" }),
+  shutdown: symbol("shutdown", { parameters: ["i32", "i32"], result: "i32" }),
   sendmsg: symbol("sendmsg", { parameters: ["i32", "buffer", "i32"], result: "i32" }),
   recvmsg: symbol("recvmsg", { parameters: ["i32", "buffer", "i32"], result: "i32" }),
 };
@@ -108,6 +109,12 @@ export function send(fd: number, message: Uint8Array, flags: number): number {
 /** recv(2). Returns the bytes received; with MSG_TRUNC, of datagrams, their whole length, which may be more than the buffer. */
 export function recv(fd: number, buffer: Uint8Array, flags: number): number {
   const r = libc.recv.call(fd, buffer as Uint8Array<ArrayBuffer>, BigInt(buffer.length), flags);
+  return r < 0 ? -errno[0] : r;
+}
+
+/** shutdown(2). `how` is SHUT_RD (0), SHUT_WR (1) or SHUT_RDWR (2). */
+export function shutdown(fd: number, how: number): number {
+  const r = libc.shutdown.call(fd, how);
   return r < 0 ? -errno[0] : r;
 }
 

@@ -27,6 +27,9 @@ export const SOL_SOCKET = 1;
 /** Control message: descriptors. */
 export const SCM_RIGHTS = 1;
 
+/** shutdown(2): nothing more is sent. */
+export const SHUT_WR = 1;
+
 /** Look at a message and leave it queued. */
 export const MSG_PEEK = 0x02;
 /** Received: the control messages did not fit. */
