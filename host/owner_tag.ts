@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { parseStat, type TaskStat } from "../swap/procfs/stat.ts";
 
 /** A process, unambiguously. */
 export interface Owner {
@@ -30,28 +31,9 @@ export function parseOwnerTag(text: string): Owner | undefined {
   return { pidNamespace: BigInt(match[1]!), pid: Number(match[2]), startTime: BigInt(match[3]!) };
 }
 
-/** What matters of /proc/PID/stat. */
-export interface ProcessStat {
-  /** One letter: R, S, D, Z, ... */
-  readonly state: string;
-  /** Clock ticks after boot. */
-  readonly startTime: bigint;
-}
-
-/**
- * Reads the text of /proc/PID/stat (proc_pid_stat(5)); the process name in it may hold anything, parentheses and spaces too. Pure.
- *
- * @throws {RangeError} when it is something else
- */
-export function parseProcessStat(text: string): ProcessStat {
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  if (fields.length < 20) throw new RangeError("not the text of /proc/PID/stat");
-  return { state: fields[0]!, startTime: BigInt(fields[19]!) };
-}
-
 /** The tag of this process. Reads /proc; does not block. */
 export function ownOwner(): Owner {
-  const stat = parseProcessStat(Deno.readTextFileSync("/proc/self/stat"));
+  const stat = parseStat(Deno.readFileSync("/proc/self/stat"));
   return { pidNamespace: ownPidNamespace(), pid: Deno.pid, startTime: stat.startTime };
 }
 
@@ -67,9 +49,9 @@ export function ownPidNamespace(): bigint {
  */
 export function isDead(owner: Owner, pidNamespace: bigint = ownPidNamespace()): boolean {
   if (owner.pidNamespace !== pidNamespace) return false;
-  let stat: ProcessStat;
+  let stat: TaskStat;
   try {
-    stat = parseProcessStat(Deno.readTextFileSync(`/proc/${owner.pid}/stat`));
+    stat = parseStat(Deno.readFileSync(`/proc/${owner.pid}/stat`));
   } catch (error) {
     return error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH";
   }

@@ -18,7 +18,6 @@ import {
   S_IFSOCK,
 } from "../ffi/sys/constants.ts";
 import { hasCapability } from "../ffi/sys/identity.ts";
-import { kcmp } from "../ffi/sys/pidfd.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { DescriptionTable } from "./description_table.ts";
 import { DistinctTasks } from "./distinct_tasks.ts";
@@ -84,12 +83,13 @@ export class Collector {
     if (status === undefined) return;
     this.#inventory.processes.set(process.pid, { comm: process.comm, status });
     this.#memory(leader);
-    const tables: Tracee[] = [];
-    const directories: Tracee[] = [];
+    // Most tasks share both with the first one of their process, which is cheaper to find out than whether anybody's are the same.
+    const tables = new DistinctTasks(KCMP_FILES);
+    const directories = new DistinctTasks(KCMP_FS);
     for (const task of process.tasks.values()) {
       if (task.compat) this.#hinder(task, "process", { reason: `runs 32-bit code (task ${task.tid})` });
-      if (isFirst(task, tables, KCMP_FILES)) this.#table(task);
-      if (isFirst(task, directories, KCMP_FS)) this.#directories(task);
+      if (tables.add(task.tid)) this.#table(task);
+      if (directories.add(task.tid)) this.#directories(task);
     }
   }
 
@@ -278,13 +278,6 @@ export class Collector {
     if (why === undefined) return;
     this.#hinder(task, "map", { address: mapFilesName(area), path: place.path, reason: why });
   }
-}
-
-/** Whether a task shares something with none of those before it; then it becomes one of them. */
-function isFirst(task: Tracee, before: Tracee[], type: number): boolean {
-  if (before.some((one) => kcmp(task.tid, one.tid, type) === 0)) return false;
-  before.push(task);
-  return true;
 }
 
 function isOn({ major, minor }: Device, source: Device): boolean {

@@ -11,6 +11,7 @@ import type { Rlimit } from "../ffi/sys/process.ts";
 import type { Actor } from "./actor.ts";
 import { DescriptorsMove, type Owner } from "./descriptors.ts";
 import { DirectoriesMove } from "./directories.ts";
+import { carryNextWatch } from "./inotify.ts";
 import type { Description, Inventory, Memory, Table } from "./inventory.ts";
 import { MappingsMove } from "./mappings.ts";
 import type { Replacements } from "./replacements.ts";
@@ -184,7 +185,7 @@ export class Transaction {
   /**
    * Lets go of what could still be undone, and does what cannot be undone.
    *
-   * @returns what could not be done after all: an executable link, a lease
+   * @returns what could not be done after all: an executable link, the number of an inotify instance's next watch, a lease
    */
   finish(): Obstacle[] {
     const left: Obstacle[] = [];
@@ -196,6 +197,7 @@ export class Transaction {
       const path = memory!.exe === undefined ? {} : { path: memory!.exe.path };
       left.push({ pid, comm: comm(pid), kind: "exe", reason: `could not be changed: ${message}`, ...path });
     });
+    this.#carryWatchNumbers(left);
     const hasLease = ({ holders }: Description) =>
       holders.some(({ locks }) => locks.some((lock) => lock.kind === "LEASE"));
     if (!this.#inventory.descriptions.some(hasLease)) return left;
@@ -207,6 +209,23 @@ export class Transaction {
       }
     });
     return left;
+  }
+
+  /** Nobody has the old inotify instances any more, so that they can be asked which number would have been next. */
+  #carryWatchNumbers(left: Obstacle[]): void {
+    const { old, next } = this.#replacements;
+    for (const description of this.#inventory.descriptions) {
+      if (description.watches.length === 0) continue;
+      try {
+        carryNextWatch(old.get(description)!, next.get(description)!);
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        const { table: { pid }, fd } = description.holders[0]!;
+        const comm = this.#inventory.processes.get(pid)?.comm ?? "";
+        const reason = `gives its next watch a number that it has given before: ${error.message}`;
+        left.push({ pid, comm, kind: "inotify", fd, reason });
+      }
+    }
   }
 
   /** Leaves all tasks. Does not fail for those that have ended. */

@@ -96,30 +96,6 @@ export function mapFilesName(vma: { readonly start: number; readonly end: number
 }
 
 /**
- * The address of the vdso in the text of a maps file: the mapping without a file that is named `[vdso]`. A file of that name does not count.
- *
- * @returns undefined if there is none (the process was started without, or has unmapped it, or is a kernel thread).
- * @throws {SyntaxError} if a line that could be it is no line of maps.
- */
-export function vdsoStart(bytes: Uint8Array): number | undefined {
-  // It is among the last lines.
-  for (let end = bytes.lastIndexOf(NEWLINE); end > 0;) {
-    const before = bytes.lastIndexOf(NEWLINE, end - 1);
-    if (bytes[end - 1] === 0x5d && endsWith(bytes, end, " [vdso]")) {
-      const cursor = new Cursor(bytes, "maps");
-      cursor.at = before + 1;
-      const vma = parseVma(cursor);
-      cursor.blanks();
-      if (cursor.looksAt("[vdso]\n") && vma.major === 0 && vma.minor === 0 && vma.ino === 0n) {
-        return vma.start;
-      }
-    }
-    end = before;
-  }
-  return undefined;
-}
-
-/**
  * Reads the text of an smaps file.
  *
  * @returns the mappings by rising address, without those of the kernel's half of the address space (`[vsyscall]`).
@@ -253,10 +229,4 @@ function value(cursor: Cursor): number {
 
 function isHex(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39 || byte >= 0x61 && byte <= 0x66;
-}
-
-function endsWith(bytes: Uint8Array, end: number, text: string): boolean {
-  if (end < text.length) return false;
-  for (let i = 0; i < text.length; i++) if (bytes[end - text.length + i] !== text.charCodeAt(i)) return false;
-  return true;
 }

@@ -1,12 +1,6 @@
 import { assertEquals } from "@std/assert";
-import {
-  formatOwnerTag,
-  isDead,
-  ownOwner,
-  ownPidNamespace,
-  parseOwnerTag,
-  parseProcessStat,
-} from "../../host/owner_tag.ts";
+import { formatOwnerTag, isDead, ownOwner, ownPidNamespace, parseOwnerTag } from "../../host/owner_tag.ts";
+import { parseStat } from "../../swap/procfs/stat.ts";
 
 Deno.test("owner tag: what is formatted is read back", () => {
   const owner = { pidNamespace: 4026531836n, pid: 4194304, startTime: 18446744073709551615n };
@@ -31,11 +25,6 @@ Deno.test("owner tag: other mounts' sources are no tags", () => {
   }
 });
 
-Deno.test("owner tag: a process name may hold parentheses and spaces", () => {
-  const numbers = Array.from({ length: 49 }, (_, at) => String(at + 4)).join(" ");
-  assertEquals(parseProcessStat(`12 (a) b) (c) S ${numbers}`), { state: "S", startTime: 22n });
-});
-
 Deno.test("owner tag: a running process is alive, one with another start time is dead", () => {
   const self = ownOwner();
   assertEquals(isDead(self), false);
@@ -44,7 +33,7 @@ Deno.test("owner tag: a running process is alive, one with another start time is
 
 Deno.test("owner tag: a process that ended is dead", async () => {
   const child = new Deno.Command("sleep", { args: ["1000"], stdout: "null", stderr: "null" }).spawn();
-  const stat = parseProcessStat(await Deno.readTextFile(`/proc/${child.pid}/stat`));
+  const stat = parseStat(await Deno.readFile(`/proc/${child.pid}/stat`));
   const owner = { pidNamespace: ownPidNamespace(), pid: child.pid, startTime: stat.startTime };
   assertEquals(isDead(owner), false);
   child.kill("SIGKILL");
@@ -61,7 +50,7 @@ Deno.test("owner tag: a process that ended and that nobody waits for is dead", a
   const pid = Number(new TextDecoder().decode((await reader.read()).value));
   try {
     let stat;
-    do stat = parseProcessStat(await Deno.readTextFile(`/proc/${pid}/stat`)); while (stat.state !== "Z");
+    do stat = parseStat(await Deno.readFile(`/proc/${pid}/stat`)); while (stat.state !== "Z");
     assertEquals(isDead({ pidNamespace: ownPidNamespace(), pid, startTime: stat.startTime }), true);
   } finally {
     parent.kill("SIGKILL");

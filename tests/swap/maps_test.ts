@@ -4,14 +4,7 @@ import { unlinkat } from "../../ffi/sys/dir.ts";
 import { Fd } from "../../ffi/sys/fd.ts";
 import { ftruncate, openat } from "../../ffi/sys/file.ts";
 import { check, cstr, symbol } from "../../ffi/sys/libc.ts";
-import {
-  mapFilesName,
-  parseMaps,
-  parseSmaps,
-  parseSmapsOf,
-  vdsoStart,
-  type Vma,
-} from "../../swap/procfs/maps.ts";
+import { mapFilesName, parseMaps, parseSmaps, parseSmapsOf, type Vma } from "../../swap/procfs/maps.ts";
 import { temporaryDirectory } from "../ffi/support/temporary.ts";
 import { assertRobust, bytes, hostileNames, memfd, procFile } from "./support/procfs.ts";
 
@@ -167,27 +160,6 @@ Deno.test("maps: what is no maps is refused, and the message tells where", () =>
   assertEquals(error.message, 'maps: no "-" at column 20 of "00400000-00401000 rxxp"');
 });
 
-Deno.test("maps: the vdso is the mapping of that name without a file", () => {
-  assertEquals(vdsoStart(lines(FILE, VDSO, VSYSCALL)), 0x7ffd1c5f2000);
-  assertEquals(vdsoStart(lines(VDSO)), 0x7ffd1c5f2000);
-  assertEquals(vdsoStart(lines(FILE, VSYSCALL)), undefined);
-  assertEquals(vdsoStart(new Uint8Array()), undefined);
-  for (
-    const liar of [
-      "7fff00000000-7fff00001000 r-xp 00000000 08:01 7                          /x [vdso]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          /x [vdso]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:2b 7                          [vdso]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:00 7                          [vdso]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:2b 0                          [vdso]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          [anon: [vdso]]",
-      "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                          x[vdso]",
-    ]
-  ) {
-    assertEquals(vdsoStart(lines(VDSO, liar)), 0x7ffd1c5f2000, liar);
-    assertEquals(vdsoStart(lines(liar)), undefined, liar);
-  }
-});
-
 Deno.test("maps: a mapping of every kind of name, made for real, is found by device and inode", () => {
   for (const name of hostileNames.filter((name) => name.length <= 249)) {
     using fd = memfd(name);
@@ -215,14 +187,11 @@ Deno.test("maps: a mapping of every kind of name, made for real, is found by dev
     });
     const privately = found.find(({ start }) => start === copy.start)!;
     assertEquals([privately.shared, privately.write, privately.offset], [false, false, 0]);
-    const vdso = vdsoStart(text);
-    assert(vdso === undefined || !found.some(({ start }) => start === vdso), name);
   }
 });
 
 Deno.test("maps: names of files, removed ones too, make no lines", () => {
   using directory = temporaryDirectory();
-  const vdso = vdsoStart(procFile("/proc/self/maps"));
   for (const name of hostileNames) {
     const flags = c.O_RDWR | c.O_CREAT | c.O_CLOEXEC;
     using fd = Fd.own(check(openat(directory.fd, cstr(bytes(name)), flags, 0o600), "openat"));
@@ -234,7 +203,6 @@ Deno.test("maps: names of files, removed ones too, make no lines", () => {
       const vmas = parseMaps(text);
       assertEquals(vmas.filter(({ start }) => start === map.start).length, 1, name);
       assert(vmas.every(({ end }, i) => i + 1 === vmas.length || end <= vmas[i + 1]!.start), name);
-      assertEquals(vdsoStart(text), vdso, name);
     }
   }
 });
@@ -357,6 +325,5 @@ Deno.test("maps: input that is almost right is understood or refused", () => {
   const text = [FILE, "00800000-00801000 rw-p 00000000 00:00 0 ", VDSO, VSYSCALL, ""].join("\n");
   assertRobust(parseMaps, [text]);
   assertRobust((input) => parseMaps(input, (_, minor) => minor === 0), [text]);
-  assertRobust(vdsoStart, [text]);
   assertRobust(parseSmaps, [SMAPS]);
 });

@@ -159,9 +159,9 @@ static void check_epoll_orphan(void)
 	expect(read(orphan_kept, &byte, 1) == 1, "read");
 }
 
-/* ---- inotify: watches of a directory, a file and of one that came after a removed one */
+/* ---- inotify: watches of a directory, a file and of one that came after a removed one; the last number was given and is free */
 
-static int watcher, watch_directory, watch_file, watch_late, watch_base;
+static int watcher, watch_directory, watch_file, watch_late, watch_next, watch_base;
 
 static void set_up_inotify(void)
 {
@@ -175,6 +175,8 @@ static void set_up_inotify(void)
 	watch_file = inotify_add_watch(watcher, in("watched/file"), IN_MODIFY | IN_ATTRIB);
 	must(inotify_rm_watch(watcher, removed) == 0);
 	watch_late = inotify_add_watch(watcher, in("watched/late"), IN_ATTRIB | IN_MODIFY);
+	watch_next = inotify_add_watch(watcher, "/", IN_DELETE_SELF);
+	must(inotify_rm_watch(watcher, watch_next++) == 0);
 	watch_base = open_in("watched", O_PATH | O_DIRECTORY);
 	must(watch_directory > 0 && watch_file > 0 && watch_late > watch_file);
 	char events[4096];
@@ -223,6 +225,10 @@ static void check_inotify(void)
 	expect_event(watch_directory, IN_DELETE, "new");
 	expect(fchmodat(watch_base, "late", 0640, 0) == 0, "chmod");
 	expect_event(watch_late, IN_ATTRIB, NULL);
+	int next = inotify_add_watch(watcher, "/", IN_DELETE_SELF);
+	expect(next == watch_next, "the next watch is %d and not %d", next, watch_next);
+	expect(inotify_rm_watch(watcher, next) == 0, "it cannot be removed");
+	expect_event(watch_next++, IN_IGNORED, NULL);
 	expect(events_length == 0 && read(watcher, events_read, sizeof events_read) < 0 && errno == EAGAIN, "more events than changes");
 }
 
