@@ -2,7 +2,8 @@
  * The test files of this project, and which of them are run where.
  *
  * Convention: `tests/X/NAME_test.ts` tests X and runs anywhere, without root, FUSE or anything to be set up. What mounts something is
- * called `NAME_fuse_test.ts`, or lies below `tests/e2e/`. Folders called `support` or `fuse` hold what tests share.
+ * called `NAME_fuse_test.ts`, or lies below `tests/e2e/`. What needs a machine of its own, with a kernel that knows NFS, lies below
+ * `tests/vm/`. Folders called `support` or `fuse` hold what tests share.
  *
  * @module
  */
@@ -15,15 +16,18 @@ export interface TestFiles {
   readonly mounts: readonly string[];
   /** Those that use the product as its users do, by the sources and by the executable. */
   readonly endToEnd: readonly string[];
+  /** Those that run in an emulated machine (`deno task test:vm`). */
+  readonly machine: readonly string[];
 }
 
 /** Sorts paths, of which only tests are taken, by the convention. */
 export function classify(paths: readonly string[]): TestFiles {
   const tests = paths.filter((path) => path.endsWith("_test.ts")).sort();
   const endToEnd = tests.filter((path) => path.startsWith("tests/e2e/"));
-  const parts = tests.filter((path) => !endToEnd.includes(path));
+  const machine = tests.filter((path) => path.startsWith("tests/vm/"));
+  const parts = tests.filter((path) => !endToEnd.includes(path) && !machine.includes(path));
   const mounts = parts.filter((path) => path.endsWith("_fuse_test.ts"));
-  return { anywhere: parts.filter((path) => !mounts.includes(path)), mounts, endToEnd };
+  return { anywhere: parts.filter((path) => !mounts.includes(path)), mounts, endToEnd, machine };
 }
 
 /** Finds the tests of a project. */

@@ -5,6 +5,7 @@
  */
 
 import type { Transport } from "../../../control/transport.ts";
+import { timeFactor } from "./proc.ts";
 
 /** How a child ended. */
 export interface Ended {
@@ -51,7 +52,7 @@ export class Child {
     this.#input = this.#child.stdin.getWriter();
     this.#input.closed.catch(() => {});
     this.#errors = new Response(this.#child.stderr).text();
-    const timer = setTimeout(() => this.kill("SIGKILL"), options.limitMs ?? 60_000);
+    const timer = setTimeout(() => this.kill("SIGKILL"), (options.limitMs ?? 60_000) * timeFactor);
     this.status = this.#child.status.finally(() => {
       this.#over = true;
       clearTimeout(timer);

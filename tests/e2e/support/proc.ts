@@ -20,6 +20,9 @@ export interface SeenMount {
 
 const text = new TextDecoder();
 
+/** By how much every limit of time is longer than it says: a machine that is emulated is slow. `SPFS_TIME_FACTOR`, 1 by default. */
+export const timeFactor: number = Number(Deno.env.get("SPFS_TIME_FACTOR") ?? 1);
+
 /** The mounts at or below a path. */
 export function mountsBelow(path: string): SeenMount[] {
   return parseMountinfo(Deno.readFileSync("/proc/self/mountinfo")).map((entry) => ({
@@ -76,11 +79,11 @@ export async function until<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
   limitMs = 10_000,
 ): Promise<T> {
-  const deadline = performance.now() + limitMs;
+  const deadline = performance.now() + limitMs * timeFactor;
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs * timeFactor} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -89,7 +92,8 @@ export async function until<T>(
 export async function within<T>(what: string, promise: Promise<T>, limitMs = 10_000): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${limitMs} ms: ${what}`)), limitMs);
+    const limit = limitMs * timeFactor;
+    timer = setTimeout(() => reject(new Error(`not within ${limit} ms: ${what}`)), limit);
   });
   try {
     return await Promise.race([promise, late]);

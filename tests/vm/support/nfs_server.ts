@@ -1,0 +1,149 @@
+/**
+ * An NFS server that can be stopped, unplugged and started again: the kernel's own, in namespaces of its own, with the daemons that belong
+ * to it. It stands for another host: it has a network card, an address, a portmapper and a state directory of its own.
+ *
+ * @module
+ */
+
+import { Child, run } from "../../e2e/support/child.ts";
+import { isAlive, until } from "../../e2e/support/proc.ts";
+
+/** How a server exports its directory. */
+export interface ExportOptions {
+  /** Whether it takes root for nobody; no by default. */
+  readonly rootSquash?: boolean;
+  /** A process in the network namespace at the other end of the server's wire; this one by default. */
+  readonly near?: number;
+}
+
+/** What is done once in the namespaces; `$1` is the directory, `$2` the options with which it is exported. */
+const setUp = `
+set -e
+ip link set lo up
+ip address add 10.9.0.2/24 dev lan
+ip link set lan up
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib/nfs
+mkdir -p /run/rpcbind /run/rpc_pipefs /var/lib/nfs/sm /var/lib/nfs/sm.bak /var/lib/nfs/nfsdcld
+touch /var/lib/nfs/etab /var/lib/nfs/rmtab /var/lib/nfs/state
+mount -t rpc_pipefs rpc_pipefs /run/rpc_pipefs
+mount -t nfsd nfsd /proc/fs/nfsd
+rpcbind -w
+nfsdcld --pipefsdir=/run/rpc_pipefs --storagedir=/var/lib/nfs/nfsdcld
+echo 10 >/proc/fs/nfsd/nfsv4leasetime
+echo 10 >/proc/fs/nfsd/nfsv4gracetime
+exportfs -i -o "$2" "*:$1"
+rpc.mountd
+rpc.statd --no-notify
+`;
+
+/** A server. One at a time for each network: it always has the same address. */
+export class NfsServer implements AsyncDisposable {
+  /** Its address. */
+  static readonly address = "10.9.0.2";
+  /** The address of the other end of its wire. */
+  static readonly clientAddress = "10.9.0.1";
+  /** The directory that it exports, as it sees it itself: reading it tells what has arrived. */
+  readonly directory: string;
+  /** A process that does nothing but keep the namespaces. */
+  readonly #host: Child;
+
+  private constructor(directory: string, host: Child) {
+    this.directory = directory;
+    this.#host = host;
+  }
+
+  /** Starts a server that exports an empty directory of the guest's disk. */
+  static async start({ rootSquash = false, near = Deno.pid }: ExportOptions = {}): Promise<NfsServer> {
+    const directory = Deno.makeTempDirSync({ dir: "/srv", prefix: "export-" });
+    Deno.chmodSync(directory, 0o755);
+    const host = Child.start("unshare", ["--net", "--mount", "sleep", "infinity"], { limitMs: 300_000 });
+    const server = new NfsServer(directory, host);
+    try {
+      const network = (pid: number | "self") => Deno.readLinkSync(`/proc/${pid}/ns/net`);
+      await until("the server's namespaces", () => network(host.pid) !== network("self"));
+      const client = ["--target", String(near), "--net", "ip"];
+      await run("nsenter", [
+        ...client,
+        ...["link", "add", "lan", "type", "veth", "peer", "name", "lan", "netns", String(host.pid)],
+      ]);
+      await run("nsenter", [...client, "address", "add", `${NfsServer.clientAddress}/24`, "dev", "lan"]);
+      await run("nsenter", [...client, "link", "set", "lan", "up"]);
+      const squash = rootSquash ? "root_squash" : "no_root_squash";
+      await server.#run("sh", "-c", setUp, "sh", directory, `rw,${squash},no_subtree_check,fsid=7`);
+      await server.restart();
+    } catch (error) {
+      await server[Symbol.asyncDispose]().catch((leak) => console.error(leak.message));
+      throw error;
+    }
+    return server;
+  }
+
+  /** What a client mounts. */
+  get source(): string {
+    return `${NfsServer.address}:${this.directory}`;
+  }
+
+  /** Ends the service: connections are reset, and new ones refused. What clients had open is forgotten, as by a reboot. */
+  async stop(): Promise<void> {
+    await this.#run("rpc.nfsd", "0");
+  }
+
+  /** Prepares to end the service at once; calling what it returns resolves when the service has ended. */
+  async killer(): Promise<() => Promise<void>> {
+    const script = `echo ready; read -r line; echo 0 >/proc/fs/nfsd/threads; echo ended`;
+    const enter = ["--target", String(this.#host.pid), "--net", "--mount"];
+    const shell = Child.start("nsenter", [...enter, "sh", "-c", script]);
+    await shell.line();
+    return async () => {
+      await shell.ask("end it");
+      await shell.ended();
+    };
+  }
+
+  /** Begins the service again. */
+  async restart(): Promise<void> {
+    await this.#run("rpc.nfsd", "4");
+  }
+
+  /** Pulls the plug: packets get no answer any more, and the server knows nothing of it. */
+  async unplug(): Promise<void> {
+    await this.#run("ip", "link", "set", "lan", "down");
+  }
+
+  /** Puts the plug back. */
+  async plug(): Promise<void> {
+    await this.#run("ip", "link", "set", "lan", "up");
+  }
+
+  async #run(program: string, ...args: string[]): Promise<void> {
+    const enter = ["--target", String(this.#host.pid), "--net", "--mount"];
+    await run("nsenter", [...enter, program, ...args], { limitMs: 30_000 });
+  }
+
+  /** Ends it with its daemons. Nobody may have it mounted any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const network = Deno.readLinkSync(`/proc/${this.#host.pid}/ns/net`);
+    await this.#run(
+      "sh",
+      "-c",
+      "if mountpoint -q /proc/fs/nfsd; then rpc.nfsd 0; exportfs -ua; umount /proc/fs/nfsd; fi",
+    );
+    const daemons = processesIn(network);
+    for (const pid of daemons) Deno.kill(pid, "SIGKILL");
+    await this.#host.status;
+    for (const pid of daemons) await until(`the end of the server's process ${pid}`, () => !isAlive(pid));
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+/** The processes in a network namespace, kernel threads left out. */
+function processesIn(network: string): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
+    try {
+      return pid > 0 && Deno.readLinkSync(`/proc/${pid}/ns/net`) === network;
+    } catch {
+      return false; // It has ended.
+    }
+  });
+}
