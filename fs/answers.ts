@@ -49,15 +49,15 @@ export class Answers {
   }
 
   /** `struct fuse_entry_out` and `struct fuse_open_out`: a file was made and opened. */
-  created(request: Request, node: Node, attributes: StatxBuffer, handle: Handle, openFlags: number): number {
+  created(request: Request, node: Node, attributes: StatxBuffer, handle: Handle): number {
     this.entryAt(0, node, attributes);
-    this.#open(ENTRY_OUT, handle, openFlags);
+    this.#open(ENTRY_OUT, handle);
     return request.replyData(this.bytes, ENTRY_OUT + kernel.fuse_open_out.size);
   }
 
   /** `struct fuse_open_out`: a file or directory was opened. */
-  opened(request: Request, handle: Handle, openFlags: number): number {
-    this.#open(0, handle, openFlags);
+  opened(request: Request, handle: Handle): number {
+    this.#open(0, handle);
     return request.replyData(this.bytes, kernel.fuse_open_out.size);
   }
 
@@ -123,11 +123,11 @@ export class Answers {
     this.#attributes(at + 40, attributes);
   }
 
-  #open(at: number, handle: Handle, openFlags: number): void {
+  #open(at: number, { fh, backing }: Handle): void {
     const { set } = kernel.fuse_open_out;
-    set.fh(this.#view, handle.fh, at);
-    set.open_flags(this.#view, openFlags, at);
-    this.#view.setUint32(at + 12, 0, true);
+    set.fh(this.#view, fh, at);
+    set.open_flags(this.#view, backing === undefined ? 0 : kernel.FOPEN_PASSTHROUGH, at);
+    set.backing_id(this.#view, backing?.id ?? 0, at);
   }
 
   /** `struct fuse_attr` (88 bytes). */

@@ -105,6 +105,7 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
       if (result < 0) return result;
     }
     if (valid & FATTR_MODE) {
+      context.passthrough.forget(context.node(request)); // if it has set-id bits by now
       const result = fchmodFd(path, get.mode(view, ARGS) & 0o7777);
       if (result < 0) return result;
     }

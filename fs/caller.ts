@@ -104,6 +104,11 @@ export class Caller {
     this.#switch(uid, gid, NO_GROUPS, uid === 0 ? OF_FILES : 0n);
   }
 
+  /** As the owner of a file that is registered with the kernel, which takes CAP_SYS_ADMIN and keeps whom it was registered by. */
+  ownBacking({ uid, gid }: Identity): void {
+    this.#switch(uid, gid, NO_GROUPS, 1n << BigInt(CAP_SYS_ADMIN));
+  }
+
   /** Back to root. */
   self(): void {
     this.#switch(0, 0, NO_GROUPS, OF_FILES);

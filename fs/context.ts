@@ -4,6 +4,7 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
+import * as kernel from "../ffi/fuse/kernel.ts";
 import { IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { umask } from "../ffi/sys/dir.ts";
@@ -12,9 +13,25 @@ import { Answers } from "./answers.ts";
 import { Caller } from "./caller.ts";
 import { type Handle, HandleTable } from "./handles.ts";
 import { type Node, NodeTable } from "./nodes.ts";
+import { Passthrough } from "./passthrough.ts";
 
 /** Operations by opcode. */
 export type Operations = readonly (readonly [opcode: number, handler: Handler])[];
+
+/**
+ * What the backing decides by capabilities that the kernel has not looked at before it asks us. For all else a root without some of them
+ * is as good as any, and looking for them in /proc would cost every new process of root's as much as its request.
+ */
+const CAPABILITY_COUNTS: ReadonlySet<number> = new Set([
+  kernel.FUSE_SETATTR,
+  kernel.FUSE_WRITE,
+  kernel.FUSE_FALLOCATE,
+  kernel.FUSE_COPY_FILE_RANGE,
+  kernel.FUSE_IOCTL,
+  kernel.FUSE_SETXATTR,
+  kernel.FUSE_REMOVEXATTR,
+  kernel.FUSE_LISTXATTR,
+]);
 
 /** Where a request's own arguments start in its message. */
 export const ARGS = IN_HEADER_SIZE;
@@ -27,6 +44,8 @@ export class Context {
   readonly handles: HandleTable;
   /** Whom we act as. */
   readonly caller = new Caller();
+  /** What the kernel reads and writes without us. */
+  readonly passthrough: Passthrough = new Passthrough(this.caller);
   /** How we answer. */
   readonly answers = new Answers();
   /** Attributes of the operation at hand; nothing keeps it. */
@@ -34,8 +53,8 @@ export class Context {
 
   /** `budget`: how many O_PATH descriptors the node table keeps. */
   constructor(budget: number) {
-    this.nodes = new NodeTable(budget, this.caller);
-    this.handles = new HandleTable(this.nodes, this.caller);
+    this.nodes = new NodeTable(budget, this.caller, this.passthrough);
+    this.handles = new HandleTable(this.nodes, this.caller, this.passthrough);
   }
 
   /**
@@ -71,7 +90,8 @@ export class Context {
 
   /** Takes on the identity of a request's caller. */
   actAs(request: Request): void {
-    this.caller.become(request.uid, request.gid, request.pid);
+    if (request.uid === 0 && !CAPABILITY_COUNTS.has(request.opcode)) this.caller.becomeIdentity(request);
+    else this.caller.become(request.uid, request.gid, request.pid);
   }
 }
 

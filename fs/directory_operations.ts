@@ -36,7 +36,7 @@ export function directoryOperations(context: Context): Operations {
       { uid: request.uid, gid: request.gid },
       directoryStream(),
     );
-    if (answers.opened(request, handle, 0) < 0) handles.remove(handle.fh);
+    if (answers.opened(request, handle) < 0) handles.remove(handle.fh);
   };
 
   /** Makes the record at `offset` the reader's current one. Returns 0 at the end of the directory, a positive number, or -errno. */

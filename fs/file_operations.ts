@@ -19,11 +19,14 @@ import {
   pread,
   pwrite,
   reopen,
+  statx,
 } from "../ffi/sys/file.ts";
-import { F_SETFL, O_APPEND } from "../ffi/sys/constants.ts";
+import { AT_EMPTY_PATH, F_SETFL, O_APPEND, O_DIRECT, STATX_DIOALIGN } from "../ffi/sys/constants.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { PollSet } from "../ffi/sys/poll.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
-import { backingFlags } from "./handles.ts";
+import { backingFlags, type Handle } from "./handles.ts";
+import { EMPTY_PATH } from "./nodes.ts";
 
 // The ioctls that make sense on another's file, by command: how many bytes go in and come out (linux/fs.h).
 const IOCTLS: ReadonlyMap<number, { readonly input: number; readonly output: number }> = new Map([
@@ -37,6 +40,20 @@ const IOCTLS: ReadonlyMap<number, { readonly input: number; readonly output: num
 
 /** Says in the flags of OPEN that the file is opened by execve(2) (include/linux/fs.h); open(2) lets no program set it. */
 const FMODE_EXEC = 0x20;
+
+/**
+ * Whether the backing would take a read or write with O_DIRECT, which is made without: where our own buffers are is another matter than
+ * where the caller's is.
+ */
+function isAligned(handle: Handle, offset: bigint, size: number): boolean {
+  if (handle.alignment === undefined) {
+    const told = new StatxBuffer();
+    const found = statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_DIOALIGN, told);
+    const known = found >= 0 && (told.mask & STATX_DIOALIGN) !== 0 && told.dioOffsetAlign > 0;
+    handle.alignment = known ? BigInt(told.dioOffsetAlign) : 1n;
+  }
+  return (offset | BigInt(size)) % handle.alignment === 0n; // a power of two
+}
 
 /** Operations on files over a mount's backing. */
 export function fileOperations(context: Context): Operations {
@@ -57,14 +74,18 @@ export function fileOperations(context: Context): Operations {
     }
     if (fd < 0) return void request.replyError(-fd);
     const handle = handles.add(node, fd, flags, opener);
-    if (answers.opened(request, handle, 0) < 0) handles.remove(handle.fh);
+    if (answers.opened(request, handle) < 0) handles.remove(handle.fh);
   };
 
   const read = (request: Request) => {
     const { get } = kernel.fuse_read_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
-    const length = pread(handle.fd, answers.bytes, size, get.offset(request.view, ARGS));
+    const offset = get.offset(request.view, ARGS);
+    if (get.flags(request.view, ARGS) & O_DIRECT && !isAligned(handle, offset, size)) {
+      return void request.replyError(Errno.EINVAL);
+    }
+    const length = pread(handle.fd, answers.bytes, size, offset);
     if (length < 0) request.replyError(-length);
     else answers.data(request, length);
   };
@@ -74,7 +95,9 @@ export function fileOperations(context: Context): Operations {
     const start = ARGS + kernel.fuse_write_in.size;
     const handle = context.handle(get.fh(request.view, ARGS));
     const size = get.size(request.view, ARGS);
-    if (start + size > request.length) return void request.replyError(Errno.EINVAL);
+    const offset = get.offset(request.view, ARGS);
+    const misaligned = get.flags(request.view, ARGS) & O_DIRECT && !isAligned(handle, offset, size);
+    if (start + size > request.length || misaligned) return void request.replyError(Errno.EINVAL);
     const flags = get.write_flags(request.view, ARGS);
     // The kernel leaves clearing set-id bits to us (HANDLE_KILLPRIV_V2); the backing does it for a writer without CAP_FSETID.
     if (flags & kernel.FUSE_WRITE_KILL_SUIDGID) context.actAs(request);
@@ -85,7 +108,6 @@ export function fileOperations(context: Context): Operations {
       handle.flags ^= O_APPEND;
       fcntlSet(handle.fd, F_SETFL, handle.flags);
     }
-    const offset = get.offset(request.view, ARGS);
     const written = pwrite(handle.fd, request.message.subarray(start, start + size), size, offset);
     if (written < 0) request.replyError(-written);
     else answers.written(request, written);

@@ -23,6 +23,7 @@ import {
 } from "../ffi/sys/constants.ts";
 import type { Caller, Identity } from "./caller.ts";
 import { EMPTY_PATH, type Node, type NodeTable } from "./nodes.ts";
+import type { Backing, Passthrough } from "./passthrough.ts";
 import type { ResumedListing } from "./resumed_listing.ts";
 
 /** What the kernel calls an open file by: `fh` of FUSE_OPEN and FUSE_OPENDIR. */
@@ -64,6 +65,10 @@ export interface Handle {
   fd: number;
   /** For directories only. */
   stream: DirectoryStream | undefined;
+  /** Set when the kernel passes it through. */
+  backing: Backing | undefined;
+  /** To multiples of how many bytes the backing reads and writes it with O_DIRECT; undefined before anybody did. */
+  alignment: bigint | undefined;
 }
 
 // O_TMPFILE contains O_DIRECTORY: its own bit alone is meant. O_DIRECT would demand that our buffers be aligned as the caller's are.
@@ -84,12 +89,14 @@ export class HandleTable {
   readonly #byFh = new Map<bigint, Handle>();
   readonly #nodes: NodeTable;
   readonly #caller: Caller;
+  readonly #passthrough: Passthrough;
   #next = 1n;
 
   /** Shares the mount's nodes and identity switch. */
-  constructor(nodes: NodeTable, caller: Caller) {
+  constructor(nodes: NodeTable, caller: Caller, passthrough: Passthrough) {
     this.#nodes = nodes;
     this.#caller = caller;
+    this.#passthrough = passthrough;
   }
 
   /** How many there are. */
@@ -125,9 +132,12 @@ export class HandleTable {
       opener,
       fd,
       stream,
+      backing: undefined,
+      alignment: undefined,
     };
     this.#nodes.use(node, handle);
     node.opened = true;
+    this.#passthrough.join(handle, flags);
     this.#byFh.set(handle.fh, handle);
     return handle;
   }
@@ -138,6 +148,7 @@ export class HandleTable {
     if (handle === undefined) return -Errno.EBADF;
     this.#byFh.delete(fh);
     if (handle.fd >= 0) closeFd(handle.fd);
+    this.#passthrough.leave(handle);
     this.#nodes.unuse(handle.node, handle);
     return 0;
   }

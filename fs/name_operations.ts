@@ -151,7 +151,7 @@ export function nameOperations(context: Context): Operations {
 
   const answerCreated = (request: Request, node: Node, fd: number, flags: number) => {
     const handle = handles.add(node, fd, flags, { uid: request.uid, gid: request.gid });
-    if (answers.created(request, node, attributes, handle, 0) >= 0) return;
+    if (answers.created(request, node, attributes, handle) >= 0) return;
     handles.remove(handle.fh);
     nodes.forget(node.nodeid, 1);
   };

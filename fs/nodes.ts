@@ -25,6 +25,7 @@ import {
 } from "../ffi/sys/constants.ts";
 
 import type { Caller } from "./caller.ts";
+import type { Backing, Passthrough } from "./passthrough.ts";
 
 /** FUSE's key of an inode: what the kernel names in requests. */
 export type NodeId = bigint & { readonly __nodeid: unique symbol };
@@ -42,6 +43,8 @@ export const ATTRIBUTE_MASK: number = STATX_BASIC_STATS | STATX_BTIME;
 export interface OpenNode {
   /** Not O_PATH. */
   readonly fd: number;
+  /** Set when the kernel passes it through. */
+  readonly backing: Backing | undefined;
 }
 
 /** One inode that the kernel knows. */
@@ -66,6 +69,8 @@ export interface Node {
   users: number;
   /** Those of its users that have it open: its last resort when others have taken its name away. */
   handles: Set<OpenNode> | undefined;
+  /** Registered for passing through, in the current epoch. */
+  backing: Backing | undefined;
   /** Its pages may be in the kernel's cache since the placeholder served it. */
   opened: boolean;
 }
@@ -78,6 +83,7 @@ export class NodeTable {
   readonly #unfound = new Map<string, Node>(); // by parent and name: known in an earlier epoch, not found in this one yet
   readonly #budget: number;
   readonly #caller: Caller;
+  readonly #passthrough: Passthrough;
   readonly #scratch = new StatxBuffer();
   #next = 2n;
   #major = -1;
@@ -87,9 +93,10 @@ export class NodeTable {
   readonly root: Node;
 
   /** `budget` is how many O_PATH descriptors are kept beside pinned ones. Nodes are reached as `caller` is, or else as root. */
-  constructor(budget: number, caller: Caller) {
+  constructor(budget: number, caller: Caller, passthrough: Passthrough) {
     this.#budget = budget;
     this.#caller = caller;
+    this.#passthrough = passthrough;
     const root = {
       nodeid: ROOT,
       name: EMPTY_PATH,
@@ -100,6 +107,7 @@ export class NodeTable {
       pinned: true,
       users: 0,
       handles: undefined,
+      backing: undefined,
       opened: false,
     } as unknown as Node;
     root.parent = root;
@@ -309,6 +317,7 @@ export class NodeTable {
       pinned: false,
       users: 0,
       handles: undefined,
+      backing: undefined,
       opened: false,
     };
     parent.users++;
@@ -319,6 +328,7 @@ export class NodeTable {
   #drop(node: Node): void {
     if (node.nlookup > 0 || node.users > 0 || node === this.root || !this.#byId.has(node.nodeid)) return;
     this.#byId.delete(node.nodeid);
+    this.#passthrough.forget(node);
     if (node.inode !== undefined && this.#byInode.get(node.inode) === node) this.#byInode.delete(node.inode);
     this.#open.delete(node);
     if (node.fd >= 0) closeFd(node.fd);

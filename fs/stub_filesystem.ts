@@ -4,6 +4,7 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
+import type { WantedInit } from "../ffi/fuse/init.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import type { Handler, Handlers, Session } from "../ffi/fuse/session.ts";
@@ -62,11 +63,14 @@ export interface ModeChange {
 }
 
 /**
- * What to ask of the kernel in FUSE_INIT: that it leaves clearing set-id bits and applying umasks to the backing, and that it looks at
- * POSIX ACLs where it checks permissions.
+ * What to ask of the kernel in FUSE_INIT: that it leaves clearing set-id bits and applying umasks to the backing, looks at POSIX ACLs
+ * where it checks permissions, and passes files through.
  */
-export const INIT_FLAGS: number = kernel.FUSE_HANDLE_KILLPRIV_V2 | kernel.FUSE_DONT_MASK |
-  kernel.FUSE_POSIX_ACL;
+export const INIT: WantedInit = {
+  flags: kernel.FUSE_HANDLE_KILLPRIV_V2 | kernel.FUSE_DONT_MASK | kernel.FUSE_POSIX_ACL,
+  flags2: kernel.FUSE_PASSTHROUGH,
+  maxStackDepth: 1,
+};
 
 // Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
 // own wait for requests must never queue behind them.
@@ -207,7 +211,7 @@ export class StubFilesystem implements Disposable {
       if (previous === "restore" && mode !== "restore") await this.#leaveRestore(session);
       if (this.#ended) throw new ModeError(mode, "the mount has ended");
       const adopts = mode === "proxy" && this.#placeholder !== undefined;
-      const { stale, litter } = adopts ? this.#adopt(real!, missing) : { stale: [], litter: [] };
+      const { stale, litter } = adopts ? this.#adopt(session, real!, missing) : { stale: [], litter: [] };
       this.#mode = mode;
       const waited = mode === "stub" ? 0 : await this.#gate.release();
       return { previous, waited, stale, litter };
@@ -219,6 +223,11 @@ export class StubFilesystem implements Disposable {
   /** Answers everything that waits with an errno. Returns how many there were. */
   failParked(errno: number): number {
     return this.#gate.fail(errno);
+  }
+
+  /** The session is over, and is about to be disposed of. */
+  sessionEnded(): void {
+    this.#context.passthrough.end();
   }
 
   /** Closes everything. The session must have ended. */
@@ -266,11 +275,14 @@ export class StubFilesystem implements Disposable {
     }
   }
 
-  #adopt(real: Fd, missing: MissingPolicy): Pick<ModeChange, "stale" | "litter"> {
+  #adopt(session: Session, real: Fd, missing: MissingPolicy): Pick<ModeChange, "stale" | "litter"> {
     const { stale, litter } = adopt(this.#context, real, this.#origins, missing);
     this.#placeholder!.close();
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
+    if (session.init.flags2 & kernel.FUSE_PASSTHROUGH) {
+      this.#context.passthrough.begin(session.device, this.#context.nodes.root.fd);
+    }
     return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }
 

@@ -31,7 +31,7 @@ import { umask } from "../ffi/sys/dir.ts";
 import { AdoptionError } from "../fs/adoption.ts";
 import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
-import { INIT_FLAGS, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
+import { INIT, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import type {
   AbortResult,
   CreateRequest,
@@ -101,7 +101,7 @@ class Mount {
         library,
         handlers: this.#filesystem.handlers(),
         // A page fault that waits must not keep others from being seen, nor the writing back of pages that are to be dropped.
-        init: { flags: INIT_FLAGS, maxBackground: 0xffff },
+        init: { ...INIT, maxBackground: 0xffff },
         hooks: {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),
@@ -128,6 +128,7 @@ class Mount {
     }
     clearTimeout(this.#parkedTimer);
     this.#filesystem.failParked(this.#abortErrno ?? Errno.ENOTCONN); // of a connection that is gone nobody hears it any more
+    this.#filesystem.sessionEnded();
     this.#session[Symbol.dispose]();
     this.#filesystem[Symbol.dispose]();
     if (end === undefined) {

@@ -22,6 +22,11 @@ export interface WantedInit {
   /** Of `fuse_init_out.flags2`: bits 32 and up of the kernel's flags, shifted down. */
   readonly flags2?: number;
   /**
+   * With FUSE_PASSTHROUGH: how many file systems may lie on each other, the backing's included, 1 or 2. What the kernel allows above this
+   * mount is that much less, of 2 in all (FILESYSTEM_MAX_STACK_DEPTH).
+   */
+  readonly maxStackDepth?: number;
+  /**
    * How many requests that nobody waits for directly (reading ahead, also of a page fault, and writing back) the kernel has out at a time,
    * 65 535 at most; 12 by its own choice. Those that wait for an answer count.
    */
@@ -104,6 +109,7 @@ function amend(answer: DataView, offered: number, offered2: number, wanted: Want
     flags = (flags | kernel.FUSE_INIT_EXT) >>> 0;
     flags2 = (answer.getUint32(48, true) | ((wanted.flags2 ?? 0) & offered2)) >>> 0;
     answer.setUint32(48, flags2, true);
+    if (wanted.maxStackDepth !== undefined) answer.setUint32(52, wanted.maxStackDepth, true);
   }
   if (wanted.maxBackground !== undefined) {
     answer.setUint16(32, wanted.maxBackground, true);

@@ -102,4 +102,8 @@ export class StatxBuffer {
   get mntId(): bigint {
     return this.view.getBigUint64(144, true);
   }
+  /** To multiples of how many bytes O_DIRECT reads and writes (STATX_DIOALIGN); 0: it cannot. */
+  get dioOffsetAlign(): number {
+    return this.view.getUint32(156, true);
+  }
 }

@@ -82,13 +82,6 @@ export const permitted: readonly Permitted[] = [
       "The kernel does not tell truncate(2) from ftruncate(2), which moves the times also when the size stays.",
   },
   {
-    steps: /^mappings#\d+ end\[100\] == 0$/,
-    on: ["tmpfs"],
-    spfs: /^yes$/,
-    reason:
-      "What a mapping writes behind the end of a file is zeroed when the file grows, as on disks; tmpfs leaves it.",
-  },
-  {
     steps: /^leases#\d+ fcntl\(fd, F_GET_SEALS\)$/,
     on: ["tmpfs"],
     spfs: /^EINVAL$/,
@@ -99,12 +92,5 @@ export const permitted: readonly Permitted[] = [
     on: ["overlay"],
     spfs: /^0$/,
     reason: "FUSE has file handles of its own, also where the file system behind has none.",
-  },
-  // What is not right yet.
-  {
-    steps: /^O_DIRECT#\d+ p(read|write)/,
-    on: disks,
-    spfs: /^(100|512|1)$/,
-    reason: "Alignment is not checked yet.",
   },
 ];

@@ -1,0 +1,158 @@
+/**
+ * FUSE passthrough (Linux 6.9): the kernel reads, writes and maps a file of the backing itself, without asking us.
+ *
+ * The kernel wants all open files of an inode to agree: either all are passed through, by one registered backing file, or none is. So a
+ * file that was open before passing through began, in restore mode for example, stays as it is until it is closed.
+ *
+ * A registered file is accessed as whoever registered it. That is the file's owner without file capabilities: no one gets past quotas or
+ * keeps set-id bits that a write has to clear. A file with such bits is not registered, since root's writes keep them.
+ *
+ * @module
+ */
+import { Errno } from "../ffi/errno.ts";
+import {
+  fuse_backing_map,
+  FUSE_DEV_IOC_BACKING_CLOSE,
+  FUSE_DEV_IOC_BACKING_OPEN,
+} from "../ffi/fuse/kernel.ts";
+import {
+  AT_EMPTY_PATH,
+  O_APPEND,
+  O_CLOEXEC,
+  O_DIRECT,
+  O_PATH,
+  O_RDONLY,
+  S_IFREG,
+  S_ISGID,
+  S_ISUID,
+} from "../ffi/sys/constants.ts";
+import { statfs, StatfsBuffer } from "../ffi/sys/dir.ts";
+import { closeFd, ioctl, reopen, statx } from "../ffi/sys/file.ts";
+import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
+import type { Caller, Identity } from "./caller.ts";
+import type { Handle } from "./handles.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
+
+/** A file of the backing that the kernel knows. */
+export interface Backing {
+  /** What the kernel calls it by. */
+  readonly id: number;
+  /** How many open files are passed through. */
+  users: number;
+}
+
+/**
+ * File systems of this machine (linux/magic.h). Over the network a server decides about each access by who makes it, and whoever opened
+ * the file first would be that for all.
+ */
+const LOCAL: ReadonlySet<bigint> = new Set([
+  0xef53n, // ext2, ext3, ext4
+  0x58465342n, // xfs
+  0x9123683en, // btrfs
+  0x01021994n, // tmpfs
+  0xf2f52010n, // f2fs
+  0xca451a4en, // bcachefs
+]);
+
+/** Flags that the kernel keeps when it passes a file through, also when fcntl(2) takes them away, as dd does. */
+const LASTING = O_APPEND | O_DIRECT;
+
+/** How many files stay registered when nobody has them open. */
+const KEPT = 1024;
+
+/** Which files of one mount are passed through. Single-threaded, on the mount's worker. */
+export class Passthrough {
+  readonly #caller: Caller;
+  readonly #attributes = new StatxBuffer();
+  readonly #registered = new Set<Node>();
+  readonly #unused = new Map<Node, Backing>(); // longest unused first
+  #device = -1;
+
+  /** Registers files as `caller` switches. */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * From now on files are passed through that are opened, if the backing is a file system of this machine.
+   *
+   * @param device `/dev/fuse` of a connection that has agreed to it.
+   * @param root a descriptor of the backing.
+   */
+  begin(device: number, root: number): void {
+    const of = new StatfsBuffer();
+    if (statfs(root, of) >= 0 && LOCAL.has(of.type)) this.#device = device;
+  }
+
+  /** Passes a new handle, opened with these flags, through if that can be. Leaves this thread with another identity where the file was not registered yet. */
+  join(handle: Handle, flags: number): void {
+    const { node } = handle;
+    if (this.#device < 0 || node.type !== S_IFREG) return;
+    const known = node.backing;
+    if (known === undefined || known.users === 0) {
+      if (flags & LASTING) return;
+      for (const other of node.handles!) if (other !== handle && other.backing === undefined) return;
+    }
+    const backing = known ?? this.#register(handle);
+    if (backing === undefined) return;
+    this.#registered.add(node);
+    if (backing.users++ === 0) this.#unused.delete(node);
+    handle.backing = node.backing = backing;
+  }
+
+  /** A handle is closed. */
+  leave({ node, backing }: Handle): void {
+    if (backing === undefined || --backing.users > 0) return;
+    this.#unused.set(node, backing);
+    if (this.#unused.size > KEPT) this.forget(this.#unused.keys().next().value!);
+  }
+
+  /**
+   * Ends all registrations, while the device is still there: by itself the kernel would let go of the files some time later, and keep the
+   * file system behind from being unmounted until then.
+   */
+  end(): void {
+    for (const { backing } of this.#registered) this.#close(backing!);
+    this.#registered.clear();
+    this.#unused.clear();
+    this.#device = -1;
+  }
+
+  /** Ends a file's registration if nobody has it open: the node goes, or gets another mode. */
+  forget(node: Node): void {
+    const { backing } = node;
+    if (backing === undefined || backing.users > 0) return;
+    this.#unused.delete(node);
+    this.#registered.delete(node);
+    node.backing = undefined;
+    this.#close(backing);
+  }
+
+  #close({ id }: Backing): void {
+    this.#caller.self();
+    ioctl(this.#device, FUSE_DEV_IOC_BACKING_CLOSE, new Uint8Array(new Uint32Array([id]).buffer));
+  }
+
+  #register({ fd }: Handle): Backing | undefined {
+    const attributes = this.#attributes;
+    if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes) < 0) return undefined;
+    if (attributes.mode & (S_ISUID | S_ISGID)) return undefined;
+    // The kernel keeps what it is given. An open file that writes would keep the file from being executed by others.
+    let id = this.#registerAs(attributes, fd, O_PATH | O_CLOEXEC);
+    if (id === -Errno.EBADF) id = this.#registerAs(attributes, fd, O_RDONLY | O_CLOEXEC); // before Linux 6.16
+    // No right to, or a file system over too many others (overlay): it is served as without passthrough.
+    return id > 0 ? { id, users: 0 } : undefined;
+  }
+
+  #registerAs(owner: Identity, fd: number, flags: number): number {
+    this.#caller.self();
+    const again = reopen(fd, flags);
+    if (again < 0) return again;
+    this.#caller.ownBacking(owner);
+    const map = new Uint8Array(fuse_backing_map.size);
+    fuse_backing_map.set.fd(new DataView(map.buffer), again);
+    const id = ioctl(this.#device, FUSE_DEV_IOC_BACKING_OPEN, map);
+    closeFd(again);
+    return id;
+  }
+}
