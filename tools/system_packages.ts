@@ -70,6 +70,21 @@ export const systemParts: readonly SystemPart[] = [
     packages: { apt: "xfsprogs", dnf: "xfsprogs", pacman: "xfsprogs", apk: "xfsprogs" },
   },
   {
+    name: "stress-ng",
+    present: program("stress-ng"),
+    packages: { apt: "stress-ng", dnf: "stress-ng", pacman: "stress-ng", apk: "stress-ng" },
+  },
+  {
+    name: "fio",
+    present: program("fio"),
+    packages: { apt: "fio", dnf: "fio", pacman: "fio", apk: "fio" },
+  },
+  {
+    name: "dbench",
+    present: program("dbench"),
+    packages: { apt: "dbench", dnf: "dbench", pacman: "dbench", apk: "dbench" },
+  },
+  {
     name: "losetup and mount",
     present: () => findProgram("losetup") !== undefined && findProgram("mount") !== undefined,
     packages: { apt: "mount", dnf: "util-linux", pacman: "util-linux", apk: "losetup mount" },
