@@ -15,9 +15,22 @@ import { compile } from "../tests/e2e/support/victims.ts";
 import { type Figure, figure, median, round } from "./statistics.ts";
 
 /** What is measured together; `unlink` removes what `create` made. */
-const GROUPS = [["stat"], ["open"], ["create", "unlink"], ["read4k"], ["write4k"], ["read1m"], [
-  "write1m",
-]] as const;
+const GROUPS = [
+  ["stat"],
+  ["open"],
+  ["create", "unlink"],
+  ["readdir"],
+  ["read4k"],
+  ["write4k"],
+  ["read1m"],
+  ["write1m"],
+  ["8:stat"],
+  ["8:open"],
+  ["8:read4k"],
+] as const;
+
+/** How many files the listed directory has. */
+const ENTRIES = 10_000;
 
 const SOURCE = new URL("programs/operations.c", import.meta.url).pathname;
 const PASSTHROUGH_LL = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c";
@@ -44,6 +57,8 @@ export async function operations(sandbox: Sandbox, binary: Binary, comparison: C
   compile(SOURCE, client);
   const real = sandbox.directory("real");
   await run("mount", ["-t", "tmpfs", "tmpfs", real]);
+  Deno.mkdirSync(`${real}/many`);
+  for (let n = 0; n < ENTRIES; n++) Deno.createSync(`${real}/many/entry-${n}`).close();
   const directories: Record<Contestant, string> = {
     native: real,
     passthrough_ll: await startPassthrough(sandbox, real, cacheSeconds),

@@ -2,15 +2,19 @@
  * Times file system operations in a directory.
  *
  * operations DIR SECONDS NAME...   prints one JSON object: microseconds per operation by name.
- * Each operation works on files that this program makes in DIR and removes again.
+ * Each operation works on files that this program makes in DIR and removes again, but for readdir, which lists DIR/many.
+ * With "8:" before its name an operation is done by 8 processes at a time, and the time is that between two ends of one.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,12 +82,23 @@ static void op_write1m(long n) {
   if (pwrite(data, buffer, MIB, (n % FILE_MIB) * (off_t)MIB) != MIB) fail("write1m");
 }
 
+static void op_readdir(long n) {
+  DIR *directory = opendir("many");
+  (void)n;
+  if (directory == NULL) fail("many");
+  long entries = 0;
+  while (readdir(directory) != NULL) entries++;
+  if (entries < 10000) fail("readdir");
+  closedir(directory);
+}
+
 static const struct {
   const char *name;
   void (*run)(long);
 } operations[] = {
   {"stat", op_stat},       {"open", op_open},         {"create", op_create}, {"unlink", op_unlink},
   {"read4k", op_read4k},   {"write4k", op_write4k},   {"read1m", op_read1m}, {"write1m", op_write1m},
+  {"readdir", op_readdir},
 };
 
 /* Runs for `seconds`, or `limit` times when that is not 0; returns how often. */
@@ -95,6 +110,29 @@ static long repeat(void (*run)(long), double seconds, long limit, double *took) 
     *took = now() - start;
   } while (limit == 0 ? *took < seconds : n < limit);
   return n;
+}
+
+/* Microseconds between two ends of an operation that 8 processes do. */
+static double by_eight(void (*run)(long), double seconds) {
+  enum { CLIENTS = 8 };
+  long *done = mmap(NULL, sizeof(long) * CLIENTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (done == MAP_FAILED) fail("mmap");
+  fflush(stdout);
+  double start = now(), took;
+  for (int i = 0; i < CLIENTS; i++) {
+    pid_t pid = fork();
+    if (pid < 0) fail("fork");
+    if (pid > 0) continue;
+    done[i] = repeat(run, seconds, 0, &took);
+    _exit(0);
+  }
+  for (int i = 0, status; i < CLIENTS; i++)
+    if (wait(&status) < 0 || status != 0) exit(1);
+  took = now() - start;
+  long all = 0;
+  for (int i = 0; i < CLIENTS; i++) all += done[i];
+  munmap(done, sizeof(long) * CLIENTS);
+  return took / all * 1e6;
 }
 
 /* Whether an operation reads or writes the data file, as the ones with a size in their name do. */
@@ -120,10 +158,16 @@ int main(int argc, char **argv) {
   printf("{");
   for (int a = 3; a < argc; a++) {
     size_t k = 0;
-    while (k < sizeof operations / sizeof *operations && strcmp(operations[k].name, argv[a])) k++;
+    int eight = strncmp(argv[a], "8:", 2) == 0;
+    const char *name = argv[a] + (eight ? 2 : 0);
+    while (k < sizeof operations / sizeof *operations && strcmp(operations[k].name, name)) k++;
     if (k == sizeof operations / sizeof *operations) {
       fprintf(stderr, "operations: no operation %s\n", argv[a]);
       return 2;
+    }
+    if (eight) {
+      printf("%s\"%s\":%.3f", a > 3 ? "," : "", argv[a], by_eight(operations[k].run, seconds));
+      continue;
     }
     double took;
     /* unlink removes exactly what create made: it comes right after it. */
