@@ -7,7 +7,7 @@ import { listUnixSockets, socketsOn } from "../../swap/unix_sockets_diag.ts";
 import type { Sandbox } from "../e2e/support/sandbox.ts";
 import { swapTest } from "./support/case.ts";
 import type { MountPair, Side } from "./support/mount_pair.ts";
-import { runSwap, swap } from "./support/swap_run.ts";
+import { runSwap, startSwap, swap } from "./support/swap_run.ts";
 import { deviceOf } from "./support/unix_sockets.ts";
 import { swapVictim, Victim } from "./support/victim.ts";
 
@@ -72,6 +72,22 @@ for (const step of ["enter@1", "connect@1", "mappings@1", "descriptors@1", "desc
     await victim.end();
   });
 }
+
+await swapTest(
+  "when the swap is killed while it connects, the connection goes on",
+  "twins",
+  async (sandbox, pair) => {
+    const victim = await start(sandbox, pair, "stream");
+    const [a, b] = pair.sides;
+    const before = named(a);
+    await pair.mirror(a, b);
+    const killed = startSwap({ source: a.path, target: b.path, fault: "kill:connect" });
+    assertEquals((await killed.status).signal, "SIGKILL");
+    assertEquals(named(a), before);
+    await victim.check("after the kill");
+    await victim.end();
+  },
+);
 
 const refused: readonly (readonly [name: string, reason: RegExp])[] = [
   ["orphan", /listened for by process \d+, which is not moved or is gone/],
