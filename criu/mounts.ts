@@ -8,7 +8,7 @@ import { pathText } from "../ffi/sys/libc.ts";
 import type { ImageMount } from "./entries.ts";
 import type { Images } from "./images.ts";
 import { below, joined, keyOf, type PathKey, resolved } from "./names.ts";
-import { namespaceOf, type NamespaceView, ownNamespace, type Side } from "./side.ts";
+import { namespaceOf, type NamespaceView, ownNamespace, type Side, type SideFile } from "./side.ts";
 
 /** CRIU's own mount namespace, of whose mounts images say nothing. */
 export const ownNamespaceNumber = 0;
@@ -87,6 +87,8 @@ export class MountScope {
   /** Mounts that lie on one of these. */
   readonly #on: Found[] = [];
   readonly #namespaces: Images["namespaces"];
+  /** What was noted of files by paths that lead through other mounts of the same file system, by their places. */
+  readonly #notedElsewhere = new Map<PathKey, SideFile>();
 
   /** What belongs to a mount of the images. */
   constructor(images: Images, chosen: ChosenMount, side: Side | undefined) {
@@ -107,11 +109,19 @@ export class MountScope {
     for (const mount of all) {
       if (mount.entry.id !== mount.entry.parent && this.#same.has(mount.entry.parent)) this.#on.push(mount);
     }
+    for (const mount of this.#same.values()) if (mount.entry.id !== entry.id) this.#takeNoted(mount, side);
+  }
+
+  #takeNoted({ entry: { id, mountpoint } }: Found, side: Side | undefined): void {
+    for (const file of namespaceOf(side, { id, mountpoint })?.namespace.files ?? []) {
+      const place = file.mountId === id ? this.place(keyOf(file.path), id) : undefined;
+      if (place !== undefined) this.#notedElsewhere.set(place, file);
+    }
   }
 
   /** What was noted at dump of a path below the mount. */
-  noted(path: PathKey) {
-    return this.#view?.fileAt(joined(this.#chosen.mountpoint, path));
+  noted(path: PathKey): SideFile | undefined {
+    return this.#view?.fileAt(joined(this.#chosen.mountpoint, path)) ?? this.#notedElsewhere.get(path);
   }
 
   /**

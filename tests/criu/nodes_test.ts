@@ -227,6 +227,35 @@ const sideMount = (id: number, parent: number, mountpoint: string): SideMount =>
   superOptions: "rw",
 });
 
+Deno.test("nodes: what was noted of files by way of a bind mount is known of them, and of nobody else's", () => {
+  const noted = (path: string, mountId: number, uid: number) => ({
+    path: bytes(path),
+    mountId,
+    stat: stat({ type: "file", uid }),
+  });
+  const side: Side = {
+    namespaces: [{
+      own: false,
+      mounts: [
+        sideMount(22, 21, "/data"),
+        sideMount(23, 21, "/srv/bound"),
+        sideMount(24, 21, "/etc/net.conf"),
+      ],
+      files: [
+        noted("/data/a/file", 22, 1),
+        noted("/srv/bound/other", 23, 2),
+        noted("/etc/net.conf", 24, 3),
+        noted("/srv/bound/b/other", 26, 4),
+      ],
+    }],
+  };
+  const { nodes: found } = nodes(container, { key: "net" }, side);
+  const owners = found.filter(({ noted }) => noted !== undefined).map((
+    { path, noted },
+  ) => [text(path), noted?.uid]);
+  assertEquals(owners, [["a/file", 1], ["b/other", 2], ["conf/net", 3]]);
+});
+
 Deno.test("nodes: what was noted at dump makes guesses right, and tells mounts apart that lie on the mount", () => {
   const tree: Tree = {
     files: [
