@@ -104,6 +104,16 @@ export const systemParts: readonly SystemPart[] = [
     present: program("ip"),
     packages: { apt: "iproute2", dnf: "iproute", pacman: "iproute2", apk: "iproute2" },
   },
+  {
+    name: "runc",
+    present: program("runc"),
+    packages: { apt: "runc", dnf: "runc", pacman: "runc", apk: "runc" },
+  },
+  {
+    name: "iptables, by which CRIU keeps the network of a container still",
+    present: program("iptables"),
+    packages: { apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables" },
+  },
 ];
 
 /** CRIU, which is probed and provided by `criu.ts`. */

@@ -20,6 +20,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #children = new Set<Child>();
   readonly #adopted = new Set<number>();
   readonly #loops = new Map<string, string>();
+  readonly #deferred: (() => Promise<unknown>)[] = [];
   #closing = false;
 
   /** Makes one, whose name begins so. */
@@ -59,6 +60,11 @@ export class Sandbox implements AsyncDisposable {
     this.#adopted.delete(pid);
   }
 
+  /** Has something that somebody else keeps account of taken down with the sandbox, before mounts are; the last one first. */
+  defer(takeDown: () => Promise<unknown>): void {
+    this.#deferred.unshift(takeDown);
+  }
+
   /** Attaches a file to a free loop device and returns that. */
   async attachLoop(file: string): Promise<string> {
     const device = (await run("losetup", ["--find", "--show", file])).trim();
@@ -96,6 +102,7 @@ export class Sandbox implements AsyncDisposable {
     for (const pid of this.#adopted) {
       if (isAlive(pid)) Deno.kill(pid, "SIGKILL");
     }
+    for (const takeDown of this.#deferred) await takeDown().catch((error) => left.push(error.message));
     for (const { mountpoint } of mountsBelow(this.path).reverse()) {
       await run("umount", ["--lazy", mountpoint]).catch((error) => left.push(error.message));
     }

@@ -1,0 +1,138 @@
+/**
+ * A container of runc.
+ *
+ * @module
+ */
+
+import { basename } from "@std/path";
+import { criuPath } from "../../../tools/criu.ts";
+import { run } from "./child.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** What of config.json is changed here. */
+interface Spec {
+  process: { terminal: boolean; args: string[] };
+  root: { path: string; readonly: boolean };
+  mounts: { destination: string; type: string; source: string; options: string[] }[];
+  annotations?: Record<string, string>;
+}
+
+/** A container, which is gone with its sandbox at the latest. */
+export class Runc {
+  readonly #sandbox: Sandbox;
+  readonly #criu: string;
+  /** Its name, which its cgroups have, too. */
+  readonly id: string;
+
+  private constructor(sandbox: Sandbox, criu: string) {
+    this.#sandbox = sandbox;
+    this.#criu = criu;
+    this.id = basename(sandbox.path);
+  }
+
+  /**
+   * Makes its bundle: what `runc spec` proposes, with a program and a volume.
+   *
+   * @param volume what is mounted in it, and where
+   */
+  static async make(
+    sandbox: Sandbox,
+    rootfs: string,
+    program: readonly string[],
+    volume: { readonly source: string; readonly destination: string },
+  ): Promise<Runc> {
+    const runc = new Runc(sandbox, await criuPath());
+    for (const name of ["bundle", "state", "work"]) sandbox.directory(name);
+    await run("runc", ["spec", "--bundle", sandbox.at("bundle")]);
+    const path = sandbox.at("bundle/config.json");
+    const spec: Spec = JSON.parse(Deno.readTextFileSync(path));
+    spec.process = { ...spec.process, terminal: false, args: [...program] };
+    spec.root = { path: rootfs, readonly: false };
+    spec.mounts.push({ ...volume, type: "bind", options: ["rbind", "rw"] });
+    spec.annotations = { "org.criu.config": runc.#criuOptions };
+    Deno.writeTextFileSync(path, JSON.stringify(spec));
+    Deno.writeTextFileSync(runc.#criuOptions, "");
+    sandbox.defer(() => runc.#runc("delete", "--force", runc.id));
+    return runc;
+  }
+
+  /** A file with more options for CRIU. */
+  get #criuOptions(): string {
+    return this.#sandbox.at("criu.conf");
+  }
+
+  /** Starts it, and returns the process id of its first process. */
+  async start(): Promise<number> {
+    await this.#runc("run", "--detach", "--bundle", this.#sandbox.at("bundle"), this.id);
+    return await this.#pid();
+  }
+
+  /** Has CRIU dump it, which ends it. @throws {Error} with the end of CRIU's log */
+  async checkpoint(images: string): Promise<void> {
+    await this.#criuLog("dump", "checkpoint", "--image-path", images, this.id);
+  }
+
+  /**
+   * Has CRIU restore it, and returns the process id of its first process. All processes are stopped, so that none of them has seen anything.
+   *
+   * @throws {Error} with the end of CRIU's log
+   */
+  async restoreStopped(images: string): Promise<number> {
+    Deno.writeTextFileSync(this.#criuOptions, "leave-stopped\n");
+    const bundle = this.#sandbox.at("bundle");
+    await this.#criuLog(
+      "restore",
+      "restore",
+      "--detach",
+      "--bundle",
+      bundle,
+      "--image-path",
+      images,
+      this.id,
+    );
+    return await this.#pid();
+  }
+
+  /** Sends a signal to all its processes. */
+  async kill(signal: string): Promise<void> {
+    await this.#runc("kill", "--all", this.id, signal);
+  }
+
+  /** Removes what is left of it when its processes have ended. */
+  async delete(): Promise<void> {
+    await this.#runc("delete", this.id);
+  }
+
+  /** The cgroups that there are of it. */
+  async cgroups(): Promise<string[]> {
+    const found = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", this.id]);
+    return found.split("\n").filter((line) => line !== "");
+  }
+
+  async #pid(): Promise<number> {
+    return JSON.parse(await this.#runc("state", this.id)).pid;
+  }
+
+  async #criuLog(log: "dump" | "restore", ...args: string[]): Promise<void> {
+    const [command, ...rest] = args as [string, ...string[]];
+    const work = this.#sandbox.at("work");
+    try {
+      await this.#runc(command, "--work-path", work, ...rest);
+    } catch (error) {
+      const told = await Deno.readTextFile(`${work}/${log}.log`).catch(() => "");
+      throw new Error(`${(error as Error).message}\n${told.split("\n").slice(-25).join("\n")}`);
+    }
+  }
+
+  /** What is detached keeps the files that runc was given, and CRIU cannot take along files from outside: so it gets none. */
+  async #runc(...args: string[]): Promise<string> {
+    const log = this.#sandbox.at("runc.log");
+    const given = ["--root", this.#sandbox.at("state"), "--log", log, "--criu", this.#criu, ...args];
+    const without = args.includes("--detach") ? "</dev/null >/dev/null 2>&1" : "";
+    try {
+      return await run("sh", ["-c", `exec runc "$@" ${without}`, "runc", ...given]);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${await Deno.readTextFile(log).catch(() => "")}`);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/*
+ * holder RESULT DIRECTORY...
+ *
+ * Has `file` open in each DIRECTORY, of which it has read the first four bytes, and works in the last one. Adds "set-up ok" to RESULT; on
+ * SIGUSR1 reads on, and adds "first ok"; on a second one adds "DIRECTORY ok" or "DIRECTORY WHAT ERRNO" for each, and "end ok": what was read
+ * is "tail", the open file is the one that the path leads to, and can be written; and in the working directory a file can be made.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "detached.h"
+
+enum { MOST = 16 };
+
+static int result_fd;
+
+static void tell(const char *name, const char *wrong)
+{
+	char line[PATH_MAX + 64];
+	int length = wrong == NULL ? snprintf(line, sizeof line, "%s ok\n", name)
+				   : snprintf(line, sizeof line, "%s %s %s\n", name, wrong, strerrorname_np(errno));
+	if (write(result_fd, line, length) != length)
+		_exit(3);
+	errno = 0;
+}
+
+static void path_of_file(char *path, const char *directory)
+{
+	snprintf(path, PATH_MAX, "%s/file", directory);
+}
+
+static const char *check(int fd, const char *directory)
+{
+	char path[PATH_MAX];
+	struct stat held, named;
+	path_of_file(path, directory);
+	if (fstat(fd, &held) != 0 || stat(path, &named) != 0)
+		return "stat";
+	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
+		return "another";
+	return write(fd, "more", 4) == 4 ? NULL : "write";
+}
+
+static int reads(int fd, const char *text)
+{
+	char got[4];
+	return read(fd, got, sizeof got) == sizeof got && memcmp(got, text, sizeof got) == 0;
+}
+
+static void await_signal(const sigset_t *set)
+{
+	while (sigwaitinfo(set, NULL) < 0 && errno == EINTR)
+		;
+	errno = 0;
+}
+
+int main(int argc, char **argv)
+{
+	int fds[MOST];
+	if (argc < 3 || argc - 2 > MOST)
+		return 2;
+	detach();
+	sigset_t go;
+	sigemptyset(&go);
+	sigaddset(&go, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &go, NULL);
+	result_fd = open(argv[1], O_WRONLY | O_APPEND);
+	if (result_fd < 0)
+		return 2;
+	for (int i = 2; i < argc; i++) {
+		char path[PATH_MAX];
+		path_of_file(path, argv[i]);
+		fds[i - 2] = open(path, O_RDWR);
+		if (fds[i - 2] < 0 || !reads(fds[i - 2], "head")) {
+			tell(argv[i], "set-up");
+			return 1;
+		}
+	}
+	tell("set-up", chdir(argv[argc - 1]) == 0 ? NULL : "chdir");
+
+	const char *wrong = NULL;
+	await_signal(&go);
+	for (int i = 2; i < argc && wrong == NULL; i++)
+		wrong = reads(fds[i - 2], "tail") ? NULL : argv[i];
+	tell("first", wrong);
+	await_signal(&go);
+	for (int i = 2; i < argc; i++)
+		tell(argv[i], check(fds[i - 2], argv[i]));
+	tell("end", open("made", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0 ? NULL : "open");
+	return 0;
+}
