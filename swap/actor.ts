@@ -20,6 +20,7 @@ import { pidfdOpen } from "../ffi/sys/process.ts";
 import { Window } from "../ffi/sys/ptrace.ts";
 import { SCM_MAX_FD, sendFds } from "../ffi/sys/socket.ts";
 import { DATA_SIZE } from "./arch/injection.ts";
+import type { Work } from "./side_by_side.ts";
 import type { Call, Tracee } from "./tracee.ts";
 
 /** Where recvmsg(2) finds its arguments in the task's data area, and puts what it gets. */
@@ -99,25 +100,25 @@ export class Actor {
    *
    * @throws {SysError} EMFILE when its table is full; {RemoteError}, {TaskGone}
    */
-  bring(fds: Iterable<number>): void {
+  *bring(fds: Iterable<number>): Work {
     const wanted = [...new Set(fds)].filter((fd) => !this.#brought.has(fd));
     if (wanted.length === 0) return;
-    const [receiving] = this.#own ??= this.#connect();
+    const [receiving] = this.#own ??= yield* this.#connect();
     for (let first = 0; first < wanted.length; first += SCM_MAX_FD) {
-      this.#receive(receiving, wanted.slice(first, first + SCM_MAX_FD));
+      yield* this.#receive(receiving, wanted.slice(first, first + SCM_MAX_FD));
     }
   }
 
-  #connect(): [number, number] {
+  *#connect(): Work<[number, number]> {
     const { task } = this;
-    task.batch([[NR.socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, task.data]]);
+    yield* task.batch([[NR.socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, task.data]]);
     task.read(task.data, window, 8);
     const ends: [number, number] = [window.view.getInt32(0, true), window.view.getInt32(4, true)];
     this.#mine = Fd.own(this.take(ends[1]));
     return ends;
   }
 
-  #receive(socket: number, fds: readonly number[]): void {
+  *#receive(socket: number, fds: readonly number[]): Work {
     const { task } = this;
     check(sendFds(this.#mine!.raw, fds), "sendmsg", `descriptors for task ${task.tid}`);
     const { bytes, view } = window;
@@ -130,7 +131,7 @@ export class Actor {
     view.setBigUint64(VECTOR, BigInt(task.data + BYTE), true);
     view.setBigUint64(VECTOR + 8, 1n, true);
     task.write(task.data, window, CONTROL);
-    task.batch([[NR.recvmsg, socket, task.data + HEADER, MSG_CMSG_CLOEXEC | MSG_DONTWAIT]]);
+    yield* task.batch([[NR.recvmsg, socket, task.data + HEADER, MSG_CMSG_CLOEXEC | MSG_DONTWAIT]]);
     task.read(task.data + CONTROL, window, size);
     const got = (Number(view.getBigUint64(0, true)) - 16) / 4;
     for (let i = 0; i < got; i++) this.#brought.set(fds[i]!, view.getInt32(16 + 4 * i, true));
@@ -175,14 +176,14 @@ export class Actor {
    *
    * @param closed called when all that is closed, while the task can still make calls
    */
-  leave(closed?: () => void): void {
+  *leave(closed?: () => Work): Work {
     if (!this.task.attached) return;
     if (this.task.scratch !== 0) {
       const calls = this.closeBrought();
       if (this.#own !== undefined) calls.push([NR.close, this.#own[0]], [NR.close, this.#own[1]]);
       this.#own = undefined;
-      this.task.batch(calls);
-      closed?.();
+      yield* this.task.batch(calls);
+      if (closed !== undefined) yield* closed();
     }
     this.task.leave();
   }

@@ -25,6 +25,7 @@ import { check } from "../ffi/sys/libc.ts";
 import { accept4, shutdown } from "../ffi/sys/socket.ts";
 import type { Actor } from "./actor.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
+import { complete } from "./side_by_side.ts";
 import {
   copyOf,
   describeSocket,
@@ -257,8 +258,8 @@ export class ConnectionMoves implements Disposable {
       const { toServer, toClient, shut } = connection;
       if (!listener.listens) {
         const actor = actorOf(connection.listening);
-        actor.bring([listener.fresh.fd.raw]);
-        actor.task.batch([[NR.listen, actor.numberOf(listener.fresh.fd.raw), 1]]);
+        complete(actor.bring([listener.fresh.fd.raw]));
+        complete(actor.task.batch([[NR.listen, actor.numberOf(listener.fresh.fd.raw), 1]]));
         listener.listens = true;
       }
       this.#connectOne(inventory, connection, client, listener.fresh, actorOf(connection.connecting));
@@ -274,7 +275,7 @@ export class ConnectionMoves implements Disposable {
         check(fcntlSet(fd.raw, F_SETFL, description.flags & O_NONBLOCK), "fcntl F_SETFL");
       }
       made(connection.server, server.raw);
-      for (const { table } of connection.server.holders) actorOf(table).bring([server.raw]);
+      for (const { table } of connection.server.holders) complete(actorOf(table).bring([server.raw]));
     }
   }
 
@@ -287,7 +288,7 @@ export class ConnectionMoves implements Disposable {
   ): void {
     let file = this.#files.get(fresh);
     if (file === undefined) this.#files.set(fresh, file = this.#stack.use(fresh.file()));
-    actor.bring([file.raw, client.raw]);
+    complete(actor.bring([file.raw, client.raw]));
     const path = new TextEncoder().encode(`/proc/self/fd/${actor.numberOf(file.raw)}\0`);
     const room = actor.arguments();
     const address = room.add(2 + path.length, (view) => {
@@ -300,7 +301,7 @@ export class ConnectionMoves implements Disposable {
     check(fstat(file.raw, STATX_MODE, out), "statx");
     check(fchmodFd(file.raw, 0o777), "fchmod");
     try {
-      actor.task.batch([[NR.connect, actor.numberOf(client.raw), address, 2 + path.length]]);
+      complete(actor.task.batch([[NR.connect, actor.numberOf(client.raw), address, 2 + path.length]]));
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error;
       const reason = `cannot be connected anew by process ${actor.task.tgid}: ${error.message}`;

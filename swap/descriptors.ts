@@ -29,6 +29,7 @@ import {
 import type { Actor, Arguments } from "./actor.ts";
 import type { Description, Registration, Table } from "./inventory.ts";
 import type { LockEntry } from "./procfs/fdinfo.ts";
+import type { Work } from "./side_by_side.ts";
 import type { Call } from "./tracee.ts";
 
 const EPOLL_CTL_ADD = 1;
@@ -81,27 +82,27 @@ export class DescriptorsMove {
    * @param tolerant whether registrations may be missing or there already: when something half done is undone
    * @throws {RemoteError}, {TaskGone}; what was done is undone by putting the old ones in place
    */
-  install(fdOf: (description: Description) => number, tolerant = false): void {
+  *install(fdOf: (description: Description) => number, tolerant = false): Work {
     const { holders } = this.#table;
     for (let first = 0; first < holders.length; first += CHUNK) {
-      this.#exchange(holders.slice(first, first + CHUNK), fdOf, tolerant);
+      yield* this.#exchange(holders.slice(first, first + CHUNK), fdOf, tolerant);
     }
     // Every close of a file drops the process's POSIX locks on it, so these come when nothing is closed any more.
     const closing = this.#actor.closeBrought(this.keep);
-    if (closing.length > 0) this.#actor.task.batch(closing);
+    if (closing.length > 0) yield* this.#actor.task.batch(closing);
     for (let first = 0; first < holders.length; first += CHUNK) {
-      this.#attach(holders.slice(first, first + CHUNK));
+      yield* this.#attach(holders.slice(first, first + CHUNK));
     }
   }
 
   /** Our descriptors that stay in the task. */
   keep: ReadonlySet<number> = new Set();
 
-  #exchange(
+  *#exchange(
     holders: Table["holders"],
     fdOf: (description: Description) => number,
     tolerant: boolean,
-  ): void {
+  ): Work {
     const room = this.#actor.arguments();
     const numbers = new Set(holders.map(({ fd }) => fd));
     const registrations = this.#table.registrations.filter(({ target }) => numbers.has(target.fd));
@@ -122,12 +123,12 @@ export class DescriptorsMove {
     }
     room.write(this.#actor.task);
     if (tolerant) this.#try(unregister);
-    this.#actor.task.batch(tolerant ? calls : [...unregister, ...calls]);
-    this.#lock(locks);
-    this.#register(registrations, tolerant);
+    yield* this.#actor.task.batch(tolerant ? calls : [...unregister, ...calls]);
+    yield* this.#lock(locks);
+    yield* this.#register(registrations, tolerant);
   }
 
-  #register(registrations: readonly Registration[], tolerant: boolean): void {
+  *#register(registrations: readonly Registration[], tolerant: boolean): Work {
     for (let first = 0; first < registrations.length; first += ARGUMENTS_AT_ONCE) {
       const room = this.#actor.arguments();
       const calls = registrations.slice(first, first + ARGUMENTS_AT_ONCE).map((one) =>
@@ -135,7 +136,7 @@ export class DescriptorsMove {
       );
       room.write(this.#actor.task);
       if (tolerant) this.#try(calls);
-      else this.#actor.task.batch(calls);
+      else yield* this.#actor.task.batch(calls);
     }
   }
 
@@ -144,19 +145,19 @@ export class DescriptorsMove {
   }
 
   /** @param tolerant whether those that somebody else has taken meanwhile are done without */
-  #lock(locks: readonly HeldLock[], tolerant = false): void {
+  *#lock(locks: readonly HeldLock[], tolerant = false): Work {
     for (let first = 0; first < locks.length; first += ARGUMENTS_AT_ONCE) {
       const room = this.#actor.arguments();
       const calls = locks.slice(first, first + ARGUMENTS_AT_ONCE).map((one) => lockCall(one, room));
       room.write(this.#actor.task);
       if (tolerant) this.#try(calls);
-      else this.#actor.task.batch(calls);
+      else yield* this.#actor.task.batch(calls);
     }
   }
 
   /** What needs the descriptions in place: locks of the process, owners, leases. */
-  #attach(holders: Table["holders"]): void {
-    this.#lock(this.#posixLocks(holders));
+  *#attach(holders: Table["holders"]): Work {
+    yield* this.#lock(this.#posixLocks(holders));
     const room = this.#actor.arguments();
     const calls: Call[] = [];
     for (const { fd, description } of holders) {
@@ -166,7 +167,7 @@ export class DescriptorsMove {
     }
     if (calls.length === 0) return;
     room.write(this.#actor.task);
-    this.#actor.task.batch(calls);
+    yield* this.#actor.task.batch(calls);
   }
 
   #posixLocks(holders: Table["holders"]): HeldLock[] {
@@ -180,8 +181,8 @@ export class DescriptorsMove {
    * Takes the process's locks again, when descriptors were closed that may have been of the same files: source and target can be one file
    * system. Takes none that is there already.
    */
-  takeLocks(): void {
-    this.#lock(this.#posixLocks(this.#table.holders), true);
+  takeLocks(): Work {
+    return this.#lock(this.#posixLocks(this.#table.holders), true);
   }
 
   /**

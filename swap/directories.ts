@@ -5,6 +5,7 @@
  */
 import { NR } from "../ffi/sys/arch.ts";
 import type { Actor } from "./actor.ts";
+import { complete, type Work } from "./side_by_side.ts";
 import type { Call } from "./tracee.ts";
 
 /** A pair of directories, by descriptors of ours. */
@@ -34,16 +35,16 @@ export class DirectoriesMove {
   }
 
   /** Changes them. @throws {RemoteError}, {TaskGone} */
-  commit(): void {
-    this.#go(this.#next);
+  commit(): Work {
+    return this.#go(this.#next);
   }
 
   /** Changes them back. */
   undo(): void {
-    this.#go(this.#before);
+    complete(this.#go(this.#before));
   }
 
-  #go({ root, cwd }: DirectoryPair): void {
+  *#go({ root, cwd }: DirectoryPair): Work {
     const { task } = this.#actor;
     const calls: Call[] = [];
     if (root !== undefined) {
@@ -53,6 +54,6 @@ export class DirectoriesMove {
       calls.push([NR.fchdir, this.#actor.numberOf(root)], [NR.chroot, here]);
     }
     calls.push([NR.fchdir, this.#actor.numberOf(cwd)]);
-    task.batch(calls);
+    yield* task.batch(calls);
   }
 }

@@ -14,6 +14,7 @@ import { openat, pread, pwriteAt } from "../ffi/sys/file.ts";
 import { check, cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import type { Mapping, Memory } from "./inventory.ts";
+import { complete, type Work } from "./side_by_side.ts";
 import { type Call, RemoteError } from "./tracee.ts";
 
 const PROT_READ = 1;
@@ -75,7 +76,7 @@ export class MappingsMove {
   }
 
   /** Makes the new mappings where they are in nobody's way. @throws {RemoteError}, {SysError}: nothing has changed, see `cancel` */
-  prepare(): void {
+  *prepare(): Work {
     const { mappings } = this.#memory;
     if (mappings.length === 0) return;
     const { task } = this.#actor;
@@ -83,13 +84,13 @@ export class MappingsMove {
     const calls: Call[] = mappings.map((mapping, i) => this.#mapCall(mapping, this.#fds[i]!));
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     calls.push([NR.mmap, 0, this.#asideSize, 0, flags, -1, 0]);
-    const results = task.batch(calls).map(Number);
+    const results = (yield* task.batch(calls)).map(Number);
     this.#aside = results.pop()!;
     this.#addresses = results;
     this.#copyPages();
     const finish: Call[] = [];
     mappings.forEach((mapping, i) => finish.push(...this.#finishCalls(mapping, this.#addresses[i]!)));
-    if (finish.length > 0) task.batch(finish);
+    if (finish.length > 0) yield* task.batch(finish);
   }
 
   #mapCall({ area, details }: Mapping, fd: number): Call {
@@ -136,7 +137,7 @@ export class MappingsMove {
   }
 
   /** Puts the new mappings in place. @throws {RemoteError}, {TaskGone}; `undo` takes back what was done */
-  commit(): void {
+  *commit(): Work {
     const { mappings } = this.#memory;
     const calls: Call[] = [];
     let aside = this.#aside;
@@ -150,7 +151,7 @@ export class MappingsMove {
     });
     if (calls.length === 0) return;
     try {
-      this.#actor.task.batch(calls);
+      yield* this.#actor.task.batch(calls);
       this.#committed = calls.length;
     } catch (error) {
       if (error instanceof RemoteError) this.#committed = error.index;
@@ -174,7 +175,7 @@ export class MappingsMove {
       aside += size;
     });
     this.#committed = 0;
-    if (calls.length > 0) this.#actor.task.batch(calls);
+    if (calls.length > 0) complete(this.#actor.task.batch(calls));
   }
 
   /** Takes away what `prepare` made. */
@@ -187,7 +188,7 @@ export class MappingsMove {
     if (this.#aside !== 0) calls.push([NR.munmap, this.#aside, this.#asideSize]);
     this.#addresses = [];
     this.#aside = 0;
-    if (calls.length > 0) this.#actor.task.batch(calls);
+    if (calls.length > 0) complete(this.#actor.task.batch(calls));
   }
 
   /**
@@ -195,9 +196,9 @@ export class MappingsMove {
    *
    * @returns why the executable could not be changed, as a negated error number; 0
    */
-  finish(): number {
+  *finish(): Work<number> {
     const { task } = this.#actor;
-    if (this.#aside !== 0) task.batch([[NR.munmap, this.#aside, this.#asideSize]]);
+    if (this.#aside !== 0) yield* task.batch([[NR.munmap, this.#aside, this.#asideSize]]);
     this.#aside = 0;
     for (const { area: { start, end }, details: { vmFlags } } of this.#memory.mappings) {
       if (!vmFlags.has("lo")) continue;

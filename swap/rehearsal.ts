@@ -18,6 +18,7 @@ import { MappingsMove } from "./mappings.ts";
 import { Opener } from "./opener.ts";
 import { mapFilesName, parseMaps, parseSmaps } from "./procfs/maps.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
+import { complete } from "./side_by_side.ts";
 import { StoppedSet } from "./stop.ts";
 import { reach, readLink, readStatus } from "./task_files.ts";
 import type { Tracee } from "./tracee.ts";
@@ -92,12 +93,12 @@ function rehearseTask(task: Tracee, source: SourceMount): void {
   fcntlGet(file, F_GETSIG);
   opener.description({ place, flags: O_RDONLY, position: 1n, watches: [], holders: [] }, place, status);
   actor.enter();
-  actor.bring([file]);
-  task.batch([[NR.getpid], [NR.gettid]]);
+  complete(actor.bring([file]));
+  complete(task.batch([[NR.getpid], [NR.gettid]]));
   const move = new MappingsMove(actor, memoryOf(task, place), [file], undefined);
-  move.prepare();
+  complete(move.prepare());
   move.cancel();
-  actor.leave();
+  complete(actor.leave());
 }
 
 /** One of the task's private mappings, to be made a second time and taken away again. */

@@ -22,6 +22,7 @@ import {
 } from "./connections.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
+import { complete } from "./side_by_side.ts";
 import {
   copyOf,
   describeSocket,
@@ -233,7 +234,7 @@ export class SocketMoves implements Disposable {
       if (move.listen === undefined || !isMoved(description)) continue;
       const { pid, backlog } = move.listen;
       const actor = actorOf(description.holders.find(({ table }) => table.pid === pid)!.table);
-      actor.task.batch([[NR.listen, actor.numberOf(fresh.fd.raw), backlog]]);
+      complete(actor.task.batch([[NR.listen, actor.numberOf(fresh.fd.raw), backlog]]));
     }
   }
 

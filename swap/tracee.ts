@@ -42,6 +42,7 @@ import {
 } from "../ffi/sys/ptrace.ts";
 import { CODE_SIZE, DATA, injection, SCRATCH_SIZE, TABLE, TABLE_CALLS } from "./arch/injection.ts";
 import { interruptedSequence } from "./restartable_sequence.ts";
+import type { Work } from "./side_by_side.ts";
 import { readStatus, syscallInstructionOf } from "./task_files.ts";
 
 /** A task ended while it was being worked on. */
@@ -110,6 +111,8 @@ export class Tracee {
   readonly #resume = new DataView(new ArrayBuffer(injection.registersSize));
   #compat = false;
   #changed = false;
+  // Whether it has a seccomp filter, which comes back when the tracer dies: it may be killed for the calls that it is in the middle of.
+  #filtered = false;
   #instruction: number | undefined;
 
   private constructor(tid: number, tgid: number) {
@@ -244,6 +247,7 @@ export class Tracee {
     this.#mask = maskBytes.view.getBigUint64(0, true);
     const pending = readStatus(this.tid);
     if (pending === undefined) throw new TaskGone(this.tid);
+    this.#filtered = pending.seccomp !== 0;
     const blocked = pending.sigPnd | pending.shdPnd;
     const signal = STOP_SIGNALS.find((one) => (blocked >> BigInt(one - 1) & 1n) === 0n);
     this.#signal = signal ?? 0;
@@ -257,11 +261,14 @@ export class Tracee {
     this.#must(ptraceBuffer(PTRACE_SETSIGMASK, this.tid, 8, maskBytes.bytes));
   }
 
-  /** Has it run with these registers, undisturbed by signals, until `stopped`. Between runs it is as it would go on by itself. */
-  #undisturbed(stopped: () => void): void {
+  /** Lets it have these registers, and no signal but the one that ends its run. */
+  #beginUndisturbed(): void {
     this.#setMask(this.#signal === 0 ? ~0n : ~(1n << BigInt(this.#signal - 1)));
     this.#setRegisters();
-    stopped();
+  }
+
+  /** Between runs it is as it would go on by itself. */
+  #endUndisturbed(): void {
     this.#setMask(this.#mask);
   }
 
@@ -305,17 +312,22 @@ export class Tracee {
     if (r !== count) throw new SysError("process_vm_readv", r < 0 ? -r : Errno.EFAULT, { pid: this.tid });
   }
 
-  /** One system call, by its entry and exit stops: needs no scratch memory. Returns what the kernel returns. @throws {TaskGone} */
+  /**
+   * One system call, by its entry and exit stops: needs no scratch memory. Returns what the kernel returns. It is waited for at once: a task
+   * that is in one when its tracer dies is lost.
+   *
+   * @throws {TaskGone}
+   */
   call(number: number, ...args: (number | bigint)[]): bigint {
     this.#copy(this.#resume, registers.view);
     this.#instruction ??= syscallInstructionOf(this.tid);
     injection.forCall(registers.view, this.#instruction, number, args.map(BigInt));
-    this.#undisturbed(() => {
-      for (let stops = 0; stops < 2;) {
-        this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
-        if (this.#nextStop() === SYSCALL_STOP) stops++;
-      }
-    });
+    this.#beginUndisturbed();
+    for (let stops = 0; stops < 2;) {
+      this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
+      if (this.#nextStop() === SYSCALL_STOP) stops++;
+    }
+    this.#endUndisturbed();
     this.#getRegisters();
     const result = injection.result(registers.view);
     this.#load(this.#resume);
@@ -323,11 +335,12 @@ export class Tracee {
   }
 
   /**
-   * System calls one after the other, until the first that fails.
+   * System calls one after the other, until the first that fails. Yields while it makes them, unless it has to be watched: one with a seccomp
+   * filter would be killed when its tracer dies meanwhile.
    *
    * @returns their results, all of them. @throws {RemoteError} for the first that failed; those before it are done. {TaskGone}
    */
-  batch(calls: readonly Call[]): bigint[] {
+  *batch(calls: readonly Call[]): Work<bigint[]> {
     const results: bigint[] = [];
     if (this.#signal === 0) {
       for (const [index, call] of calls.entries()) {
@@ -338,12 +351,12 @@ export class Tracee {
       return results;
     }
     for (let first = 0; first < calls.length; first += TABLE_CALLS) {
-      this.#run(calls, first, Math.min(TABLE_CALLS, calls.length - first), results);
+      yield* this.#run(calls, first, Math.min(TABLE_CALLS, calls.length - first), results);
     }
     return results;
   }
 
-  #run(calls: readonly Call[], first: number, count: number, results: bigint[]): void {
+  *#run(calls: readonly Call[], first: number, count: number, results: bigint[]): Work {
     const { view } = table;
     for (let i = 0; i < count; i++) {
       const call = calls[first + i]!;
@@ -356,9 +369,12 @@ export class Tracee {
     this.write(this.scratch + TABLE, table, count * 64 + 8);
     this.#copy(this.#resume, registers.view);
     injection.forCode(registers.view, this.scratch);
-    this.#undisturbed(() => {
-      do this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0)); while (this.#nextStop() !== this.#signal);
-    });
+    this.#beginUndisturbed();
+    do {
+      this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0));
+      if (!this.#filtered) yield;
+    } while (this.#nextStop() !== this.#signal);
+    this.#endUndisturbed();
     this.#load(this.#resume);
     this.read(this.scratch + TABLE, table, count * 64);
     for (let i = 0; i < count; i++) {

@@ -16,8 +16,15 @@ import type { Description, Inventory, Memory, Table } from "./inventory.ts";
 import { MappingsMove } from "./mappings.ts";
 import type { Replacements } from "./replacements.ts";
 import { makeRoom, neededRoom, restoreRoom } from "./room.ts";
+import { sideBySide, type Work } from "./side_by_side.ts";
 import { TaskGone, type Tracee } from "./tracee.ts";
 import type { Obstacle } from "./types.ts";
+
+/**
+ * How many processes are worked on at a time where nothing of them has changed, and where they are between source and target: as many of them
+ * may stand in between when the tracer is killed.
+ */
+const AT_ONCE = { apart: 64, between: Math.min(Math.max(navigator.hardwareConcurrency, 2), 8) };
 
 /** Told of every step before it is made: tests make one fail here. */
 export type Step = (name: string, pid: number) => void;
@@ -92,56 +99,53 @@ export class Transaction {
     }
   }
 
-  /** Does something in every process that is still there. */
-  #each(act: (part: Part, pid: number) => void): void {
-    for (const part of this.#parts.values()) {
-      if (part.gone) continue;
-      try {
-        act(part, part.actor.task.tgid);
-      } catch (error) {
-        if (!(error instanceof TaskGone)) throw error;
-        part.gone = true;
-      }
-    }
+  /** Does something in every process that is still there, in some at a time. */
+  #each(atOnce: number, act: (part: Part, pid: number) => Work): void {
+    const there = [...this.#parts.values()].filter(({ gone }) => !gone);
+    sideBySide(there.values().map((part) => unlessGone(part, act(part, part.actor.task.tgid))), atOnce);
   }
 
   /** Makes everything that is needed. @throws {RemoteError}, {SysError}; `undo` takes it away again */
   prepare(): void {
-    this.#each((part, pid) => {
-      this.#step("enter", pid);
+    const { next } = this.#replacements;
+    const [step, inventory] = [this.#step, this.#inventory];
+    this.#each(AT_ONCE.apart, function* (part, pid) {
+      step("enter", pid);
       const { actor, descriptors, mappings, directories, table } = part;
       const fds = new Set([...(mappings?.needs ?? []), ...(directories?.needs ?? [])]);
       if (descriptors !== undefined) {
         for (const { description } of table!.holders) {
-          const fd = this.#replacements.next.get(description);
+          const fd = next.get(description);
           if (fd !== undefined) fds.add(fd); // the others are made, and brought, when all tasks can act
         }
       }
-      if (table !== undefined) part.limit = makeRoom(pid, neededRoom(this.#inventory, table));
+      if (table !== undefined) part.limit = makeRoom(pid, neededRoom(inventory, table));
       actor.enter();
-      actor.bring(fds);
-      this.#step("map", pid);
-      mappings?.prepare();
+      yield* actor.bring(fds);
+      step("map", pid);
+      if (mappings !== undefined) yield* mappings.prepare();
     });
   }
 
   /** Puts everything in place. @throws {RemoteError}, {SysError}; `undo` puts it back */
   commit(): void {
-    this.#each((part, pid) => {
-      this.#step("mappings", pid);
+    const { next } = this.#replacements;
+    const step = this.#step;
+    this.#each(AT_ONCE.between, function* (part, pid) {
+      step("mappings", pid);
       if (part.mappings !== undefined) {
         part.begun.push("mappings");
-        part.mappings.commit();
+        yield* part.mappings.commit();
       }
-      this.#step("directories", pid);
+      step("directories", pid);
       if (part.directories !== undefined) {
         part.begun.push("directories");
-        part.directories.commit();
+        yield* part.directories.commit();
       }
-      this.#step("descriptors", pid);
+      step("descriptors", pid);
       if (part.descriptors !== undefined) {
         part.begun.push("descriptors");
-        part.descriptors.install((description) => this.#replacements.next.get(description)!);
+        yield* part.descriptors.install((description) => next.get(description)!);
       }
     });
     this.#step("committed", 0);
@@ -151,9 +155,11 @@ export class Transaction {
   undo(): void {
     const errors: unknown[] = [];
     const shared = new Set<Description>();
-    this.#each((part) => {
+    const undoPart = (part: Part) => this.#undoPart(part, shared);
+    // One after the other.
+    this.#each(1, function* (part) {
       try {
-        this.#undoPart(part, shared);
+        yield* undoPart(part);
       } catch (error) {
         if (error instanceof TaskGone) throw error;
         errors.push(error);
@@ -162,19 +168,19 @@ export class Transaction {
     if (errors.length > 0) throw new UndoError(errors, "a swap could not be undone");
   }
 
-  #undoPart(
+  *#undoPart(
     { actor, begun, descriptors, directories, mappings, table }: Part,
     shared: Set<Description>,
-  ): void {
+  ): Work {
     if (!actor.task.entered) return;
     if (begun.includes("descriptors")) {
       const closing = actor.closeBrought(descriptors!.keep);
-      if (closing.length > 0) actor.task.batch(closing);
+      if (closing.length > 0) yield* actor.task.batch(closing);
       const { old } = this.#replacements;
-      actor.bring(table!.holders.map(({ description }) => old.get(description)!));
+      yield* actor.bring(table!.holders.map(({ description }) => old.get(description)!));
       const back = new DescriptorsMove(actor, table!, this.#owners, shared);
       back.keep = descriptors!.keep;
-      back.install((description) => old.get(description)!, true);
+      yield* back.install((description) => old.get(description)!, true);
       back.takeLeases();
     }
     if (begun.includes("directories")) directories!.undo();
@@ -190,8 +196,8 @@ export class Transaction {
   finish(): Obstacle[] {
     const left: Obstacle[] = [];
     const comm = (pid: number) => this.#inventory.processes.get(pid)?.comm ?? "";
-    this.#each(({ mappings, memory }, pid) => {
-      const result = mappings?.finish() ?? 0;
+    this.#each(AT_ONCE.apart, function* ({ mappings, memory }, pid) {
+      const result = mappings === undefined ? 0 : yield* mappings.finish();
       if (result >= 0) return;
       const { message } = new SysError("prctl(PR_SET_MM)", -result);
       const path = memory!.exe === undefined ? {} : { path: memory!.exe.path };
@@ -202,7 +208,8 @@ export class Transaction {
       holders.some(({ locks }) => locks.some((lock) => lock.kind === "LEASE"));
     if (!this.#inventory.descriptions.some(hasLease)) return left;
     this.#replacements.releaseOld();
-    this.#each(({ descriptors }, pid) => {
+    // deno-lint-ignore require-yield -- one call at a time, each of which is waited for
+    this.#each(1, function* ({ descriptors }, pid) {
       for (const fd of descriptors?.takeLeases() ?? []) {
         const reason = "has a lease that the target does not give";
         left.push({ pid, comm: comm(pid), kind: "lock", fd, reason });
@@ -230,13 +237,22 @@ export class Transaction {
 
   /** Leaves all tasks. Does not fail for those that have ended. */
   leave(): void {
-    for (const part of this.#parts.values()) {
-      try {
-        part.actor.leave(() => part.descriptors?.takeLocks());
-      } catch (error) {
-        if (!(error instanceof TaskGone)) throw error;
-      }
-      if (part.limit !== undefined) restoreRoom(part.actor.task.tgid, part.limit);
-    }
+    const parts = [...this.#parts.values()];
+    const works = parts.map((part) => {
+      const locks = part.descriptors === undefined ? undefined : () => part.descriptors!.takeLocks();
+      return unlessGone(part, part.actor.leave(locks));
+    });
+    sideBySide(works, AT_ONCE.apart);
+    for (const { limit, actor } of parts) if (limit !== undefined) restoreRoom(actor.task.tgid, limit);
+  }
+}
+
+/** Work in a process, which may end meanwhile: nothing is left to be done in it then. */
+function* unlessGone(part: Part, work: Work): Work {
+  try {
+    yield* work;
+  } catch (error) {
+    if (!(error instanceof TaskGone)) throw error;
+    part.gone = true;
   }
 }

@@ -1,6 +1,7 @@
 // Never half: whatever fails, every process is wholly on the source or wholly on the target, and goes on.
 
 import { assert, assertEquals } from "@std/assert";
+import { until } from "../e2e/support/proc.ts";
 import type { Sandbox } from "../e2e/support/sandbox.ts";
 import { swapTest } from "./support/case.ts";
 import type { MountPair, PairKind } from "./support/mount_pair.ts";
@@ -56,6 +57,10 @@ function assertStayed(before: Snapshot, after: Snapshot): void {
 }
 
 for (const kind of ["same", "twins"] satisfies PairKind[]) {
+  function maskOf(seen: Snapshot): string {
+    return [...lasting(seen)].filter(([key]) => key.endsWith("SigBlk")).join();
+  }
+
   for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}@${time}`)), "committed"]) {
     await swapTest(
       `a fault at ${step} leaves everybody where they were (${kind})`,
@@ -87,6 +92,10 @@ function lasting(seen: Snapshot): Map<string, string> {
   return new Map([...seen.facts].filter(([key]) => keys.test(key)));
 }
 
+function maskOf(seen: Snapshot): string {
+  return [...lasting(seen)].filter(([key]) => key.endsWith("SigBlk")).join();
+}
+
 for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}@${time}`)), "committed"]) {
   await swapTest(`when the swap is killed at ${step} everybody goes on`, "same", async (sandbox, pair) => {
     const [a, b] = pair.sides;
@@ -95,6 +104,9 @@ for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}
     const before = snapshot(pids, pair);
     const killed = startSwap({ source: a.path, target: b.path, fault: `kill:${step}` });
     assertEquals((await killed.status).signal, "SIGKILL");
+    // A task that was in the middle of its calls finishes them by itself.
+    const masks = maskOf(before);
+    await until("the signal masks", () => maskOf(snapshot(pids, pair)) === masks);
     const after = snapshot(pids, pair);
     assertEquals(lasting(after), lasting(before));
     if (/^(enter|map)@/.test(step)) {
