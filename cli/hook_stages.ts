@@ -9,5 +9,16 @@ export function isHookStage(action: string | undefined): action is HookStage {
   return (hookStages as readonly (string | undefined)[]).includes(action);
 }
 
-/** The stage of a dump at which CRIU has written its images, and the tree has not gone on or ended yet. */
-export const dumpStage = "post-dump";
+/**
+ * The stages of a dump at which `dump-hook` does something: nothing is stopped yet; CRIU has written its images, and the tree has not gone on
+ * or ended yet.
+ */
+export const dumpStages = ["pre-dump", "post-dump"] as const;
+
+/** A stage that `dump-hook` does something at. */
+export type DumpStage = (typeof dumpStages)[number];
+
+/** Whether CRTOOLS_SCRIPT_ACTION names such a stage. */
+export function isDumpStage(action: string | undefined): action is DumpStage {
+  return (dumpStages as readonly (string | undefined)[]).includes(action);
+}

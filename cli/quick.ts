@@ -7,7 +7,7 @@
  */
 
 import { exitCodes } from "../host/exit_codes.ts";
-import { dumpStage, isHookStage } from "./hook_stages.ts";
+import { isDumpStage, isHookStage } from "./hook_stages.ts";
 import { defaultErrno, isEndOfInput, isLogLevel, runServe } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -42,7 +42,7 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
     case undefined:
       return terminal.env("CRTOOLS_SCRIPT_ACTION") === undefined
         ? undefined
-        : terminal.env("CRTOOLS_SCRIPT_ACTION") === dumpStage
+        : isDumpStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))
         ? await quickDumpHook(readPlain([], []), terminal)
         : await quickHook(readPlain([], []), terminal);
     default:
@@ -75,7 +75,7 @@ async function quickDumpHook(plain: Plain | undefined, terminal: Terminal): Prom
   if (plain === undefined || plain.words.length > 0 || (timeout !== undefined && !/^\d+$/.test(timeout))) {
     return undefined;
   }
-  if (terminal.env("CRTOOLS_SCRIPT_ACTION") !== dumpStage) return exitCodes.ok;
+  if (!isDumpStage(terminal.env("CRTOOLS_SCRIPT_ACTION"))) return exitCodes.ok;
   const { dumpHook } = await import("./record.ts");
   return await dumpHook({ timeout: Number(timeout ?? stallMs) }, terminal);
 }

@@ -2,7 +2,7 @@ import { exitCodes } from "../host/exit_codes.ts";
 import type { Recorded } from "../host/record.ts";
 import type { Terminal } from "./terminal.ts";
 import { printable } from "./text.ts";
-import { dumpStage } from "./hook_stages.ts";
+import { isDumpStage } from "./hook_stages.ts";
 import { UsageError } from "./usage.ts";
 
 /** How many files that could not be looked at are named. */
@@ -31,15 +31,21 @@ export async function record(options: RecordOptions, terminal: Terminal): Promis
 }
 
 /**
- * `spfs dump-hook`: CRIU's action script at dump. When the images are written and the tree still stands still it notes what they lack; at
- * every other stage it succeeds at once. A failure ends the dump, and the tree goes on.
+ * `spfs dump-hook`: CRIU's action script at dump. Before anything is stopped it refuses a tree that uses a stand-in; when the images are
+ * written and the tree still stands still it notes what they lack; at every other stage it succeeds at once. A failure ends the dump, and the
+ * tree goes on.
  */
 export async function dumpHook(options: { timeout: number }, terminal: Terminal): Promise<number> {
-  if (terminal.env("CRTOOLS_SCRIPT_ACTION") !== dumpStage) return exitCodes.ok;
+  const stage = terminal.env("CRTOOLS_SCRIPT_ACTION");
+  if (!isDumpStage(stage)) return exitCodes.ok;
   try {
     const [images, pid] = [terminal.env("CRTOOLS_IMAGE_DIR"), Number(terminal.env("CRTOOLS_INIT_PID"))];
     if (images === undefined || !(pid > 0)) {
       throw new UsageError("CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID are not set: CRIU sets them");
+    }
+    if (stage === "pre-dump") {
+      await refuseStandIns(pid);
+      return exitCodes.ok;
     }
     const recorded = await note(pid, images, options.timeout);
     for (const line of lines(recorded)) terminal.out(`spfs dump-hook: ${line}\n`);
@@ -48,6 +54,17 @@ export async function dumpHook(options: { timeout: number }, terminal: Terminal)
     terminal.err(`spfs dump-hook: failed: ${(error as Error).message}\n`);
     return exitCodes.failed;
   }
+}
+
+async function refuseStandIns(root: number): Promise<void> {
+  const { standInUser } = await import("../host/stand_in_users.ts");
+  const user = standInUser(root);
+  if (user === undefined) return;
+  const { pid, comm, mountpoint } = user;
+  throw new Error(
+    `process ${pid} (${comm}) uses the stand-in at ${printable(mountpoint)}: ` +
+      "a dump has to wait until the real file system has taken its place",
+  );
 }
 
 async function note(pid: number, directory: string, stallMs: number): Promise<Recorded> {

@@ -63,7 +63,7 @@ export const blockParams = () =>
   z.strictObject({ serveWithinMs: z._default(milliseconds.check(z.maximum(86_400_000)), 1000) });
 
 /** Parameters of `restore.release`. */
-export const releaseParams = () => z.strictObject({});
+export const releaseParams = () => z.strictObject({ init: z.optional(pid()) });
 
 /** What the stages after `restore.prepare` answer. */
 export const stageResult = () =>

@@ -20,6 +20,7 @@ import type {
   RestoreCheckParams,
   RestorePrepareParams,
   RestorePrepareResult,
+  RestoreReleaseParams,
   RestoreStageResult,
 } from "./wire_restore.ts";
 import type { SwapPlanParams, SwapPlanResult, SwapRunParams, WireSwapResult } from "./wire_swap.ts";
@@ -285,7 +286,7 @@ export interface WireMethods {
   /** Lets nobody see the placeholder any more. */
   "restore.block": { params: RestoreBlockParams; result: RestoreStageResult };
   /** Lets the held replacements begin. */
-  "restore.release": { params: Record<string, never>; result: RestoreStageResult };
+  "restore.release": { params: RestoreReleaseParams; result: RestoreStageResult };
   /** Tells what moving processes from one mount to another would move, and what stands in the way. */
   "swap.plan": { params: SwapPlanParams; result: SwapPlanResult };
   /** Moves processes from one mount to another. */

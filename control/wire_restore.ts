@@ -71,6 +71,15 @@ export interface RestoreBlockParams {
   serveWithinMs?: number | undefined;
 }
 
+/** `restore.release`: lets the held replacements begin. */
+export interface RestoreReleaseParams {
+  /**
+   * The restored tree's first process, in spfs's pid namespace: not before CRIU has let go of every task of the tree; and not at all by this
+   * call if that process ends before.
+   */
+  init?: number | undefined;
+}
+
 /** What the stages after `restore.prepare` answer. */
 export interface RestoreStageResult {
   /** The mounts, with the modes that they are in now. */

@@ -17,6 +17,7 @@ import type { ManagedMount } from "./managed_mount.ts";
 import { watchProcess } from "./process_watch.ts";
 import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
 import { within } from "./time_limit.ts";
+import { whenUntraced } from "./traced_tree.ts";
 
 /** What the methods are made of. */
 export interface RestoreParts {
@@ -40,6 +41,8 @@ export class RestoreMethods {
   readonly #parts: RestoreParts;
   /** Ends the watch over the process that restores. */
   #unwatch: (() => void) | undefined;
+  /** Ends the wait for the moment at which the tree is let go. */
+  #cancelRelease: (() => void) | undefined;
 
   /** Makes the methods. */
   constructor(context: Pick<DaemonContext, "log">, parts: RestoreParts) {
@@ -117,11 +120,17 @@ export class RestoreMethods {
 
   /** `restore.release`. */
   // deno-lint-ignore require-await -- it fails by rejecting
-  async release(): Promise<Result<"restore.release">> {
+  async release({ init }: Params<"restore.release">): Promise<Result<"restore.release">> {
     const mounts = this.#mounts();
-    this.#endWatch();
-    for (const { replacement } of mounts) replacement?.delayed.start();
+    this.#cancelRelease?.();
+    this.#cancelRelease = init === undefined ? undefined : whenUntraced(init, () => this.#release());
+    if (init === undefined) this.#release();
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
+  }
+
+  #release(): void {
+    this.#endWatch();
+    for (const { replacement } of this.#parts.selected()) replacement?.delayed.start();
   }
 
   /** @throws {ControlError} when there are none */
@@ -135,7 +144,7 @@ export class RestoreMethods {
   #watch(process: number): void {
     this.#endWatch();
     this.#unwatch = watchProcess(process, () => {
-      this.#unwatch = undefined;
+      this.#endWatch();
       for (const mount of this.#parts.selected()) {
         const text = `process ${process} has ended before the restore was released: the stand-in ends`;
         this.#context.log.write("warn", text, { mount: mount.id });
@@ -146,7 +155,8 @@ export class RestoreMethods {
 
   #endWatch(): void {
     this.#unwatch?.();
-    this.#unwatch = undefined;
+    this.#cancelRelease?.();
+    this.#unwatch = this.#cancelRelease = undefined;
   }
 }
 

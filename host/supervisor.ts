@@ -99,7 +99,7 @@ export class Supervisor {
       "restore.prepare": (params, request) => restore.prepare(params, request),
       "restore.check": (params) => restore.check(params),
       "restore.block": (params) => restore.block(params),
-      "restore.release": () => restore.release(),
+      "restore.release": (params) => restore.release(params),
       "swap.plan": (params, request) => this.#tracked(swap.plan(params, request)),
       "swap.run": (params, request) => this.#tracked(swap.run(params, request)),
       "status": (params) => this.#status(params),

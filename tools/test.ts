@@ -1,7 +1,7 @@
 /**
- * `deno task test`: everything. Sets the machine up, makes the checks of `deno task ok`, compiles the product, and runs the tests that
- * mount, the end-to-end tests among them, each file in a process of its own that is killed when its time is over. The last line has the
- * sums of all reports of `deno test`, to which a step that fails adds a failure.
+ * `deno task test`: everything. Sets the machine up, makes the checks of `deno task ok`, compiles the product and CRIU's plugin, and runs
+ * the tests that mount, the end-to-end tests among them, each file in a process of its own that is killed when its time is over. The last
+ * line has the sums of all reports of `deno test`, to which a step that fails adds a failure.
  *
  * What is run where follows from the names of test files, see `test_files.ts`. Arguments choose among the files of tests that mount:
  * `deno task test e2e` runs those with "e2e" in their path, and nothing else besides setup and compiling.
@@ -29,7 +29,7 @@ async function run(wanted: readonly string[]): Promise<TestReport> {
   const reports: TestReport[] = [];
   const setup = await tool("setup");
   if (setup.failed.length > 0) return setup;
-  reports.push(await tool("compile"));
+  reports.push(await tool("compile"), await tool("plugin"));
   if (wanted.length === 0) reports.push(await ok(), await typesOfOlderDeno());
   const files = await testFiles(root);
   const chosen = (path: string) => wanted.length === 0 || wanted.some((part) => path.includes(part));

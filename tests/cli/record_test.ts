@@ -5,8 +5,8 @@ const stage = (name: string, more: Record<string, string> = {}) => ({
   env: { CRTOOLS_SCRIPT_ACTION: name, ...more },
 });
 
-Deno.test("dump-hook: at every stage but the one at which the images are written it succeeds at once", async () => {
-  for (const name of ["pre-dump", "network-lock", "network-unlock", "post-restore", "pre-resume"]) {
+Deno.test("dump-hook: at every stage at which it has nothing to do it succeeds at once", async () => {
+  for (const name of ["network-lock", "network-unlock", "post-restore", "pre-resume"]) {
     assertEquals(await run(["dump-hook"], stage(name)), { code: 0, out: "", err: "" });
   }
   assertEquals((await run(["dump-hook"])).code, 0);

@@ -8,6 +8,7 @@
 import { criuPath } from "../../tools/criu.ts";
 import { findProgram } from "../../tools/command.ts";
 import { type FuseSoname, libfusePaths } from "../../tools/libfuse.ts";
+import { pluginPath } from "../../tools/plugin.ts";
 
 /** Needs; each that is left out or false is not asked for. */
 export interface Requirements {
@@ -17,6 +18,8 @@ export interface Requirements {
   readonly fuse?: boolean;
   /** Root and a CRIU that passes `criu check`. */
   readonly criu?: boolean;
+  /** CRIU's plugin, which `deno task plugin` makes. */
+  readonly plugin?: boolean;
   /** Root, loop devices, and mkfs.ext4. */
   readonly loop?: boolean;
   /** A C compiler with the C library's headers. */
@@ -63,6 +66,7 @@ export async function missing(needs: Requirements): Promise<string[]> {
   if (needs.root || needs.fuse || needs.criu || needs.loop) want("root", lacksRoot);
   if (needs.fuse) want("fuse", lacksFuse);
   if (needs.criu) want("criu", lacksCriu);
+  if (needs.plugin) want("plugin", lacksPlugin);
   if (needs.loop) want("loop", lacksLoop);
   if (needs.gcc || needs.fuseHeaders) want("gcc", lacksCompiler);
   if (needs.fuseHeaders) want("fuse headers", lacksFuseHeaders);
@@ -97,6 +101,10 @@ async function lacksFuse(): Promise<string | undefined> {
     return `/dev/fuse cannot be opened (${(error as Error).message})`;
   }
   return Object.keys(await libfusePaths()).length > 0 ? undefined : "no libfuse3";
+}
+
+async function lacksPlugin(): Promise<string | undefined> {
+  return await Deno.stat(pluginPath).then(() => undefined, () => `no ${pluginPath} (deno task plugin)`);
 }
 
 async function lacksCriu(): Promise<string | undefined> {

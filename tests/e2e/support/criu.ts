@@ -5,8 +5,9 @@
  */
 
 import { criuPath } from "../../../tools/criu.ts";
+import type { Child } from "./child.ts";
 import type { Sandbox } from "./sandbox.ts";
-import type { Binary } from "./spfs.ts";
+import { type Binary, writeScript } from "./spfs.ts";
 
 /** Images of a process tree. */
 export class Images {
@@ -29,6 +30,7 @@ export class Images {
    *
    * @param options more of CRIU's options
    * @param hook runs at each stage, and notes beside the images what they lack
+   * @param name the name of their directory in the sandbox
    * @throws {Error} with the end of CRIU's log
    */
   static async dump(
@@ -36,8 +38,9 @@ export class Images {
     pid: number,
     options: readonly string[] = [],
     hook?: Binary,
+    name = "images",
   ): Promise<Images> {
-    const images = new Images(sandbox, await criuPath(), sandbox.directory("images"), pid);
+    const images = new Images(sandbox, await criuPath(), sandbox.directory(name), pid);
     const script = hook && ["--action-script", await images.#actionScript(hook, "dump-hook")];
     await images.#run("dump", ["--tree", String(pid), ...options, ...(script ?? [])]);
     return images;
@@ -89,34 +92,46 @@ export class Images {
     return this.#pid;
   }
 
-  /** Restores the tree as {@linkcode restore} does, without spfs. @throws {Error} with the end of CRIU's log */
-  async restorePlainly(options: readonly string[] = []): Promise<number> {
+  /**
+   * Restores the tree as {@linkcode restore} does, without an action script.
+   *
+   * @param env variables for what CRIU runs
+   * @throws {Error} with the end of CRIU's log
+   */
+  async restorePlainly(
+    options: readonly string[] = [],
+    env: Record<string, string> = {},
+  ): Promise<number> {
     this.#sandbox.adopt(this.#pid);
-    await this.#run("restore", ["--restore-detached", ...options]);
+    await this.#run("restore", ["--restore-detached", ...options], env);
+    return this.#pid;
+  }
+
+  /** Starts CRIU as {@linkcode restorePlainly} does, but not detached: it ends when the tree has ended. */
+  startRestore(options: readonly string[], env: Record<string, string>): Child {
+    this.#sandbox.adopt(this.#pid);
+    return this.#start("restore", options, env);
+  }
+
+  /** The root's process id. */
+  get pid(): number {
     return this.#pid;
   }
 
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
   async #actionScript(binary: Binary, command: "dump-hook" | "criu-hook"): Promise<string> {
-    const [program, ...args] = binary.command;
-    if (args.length === 0) return program;
-    const script = `${this.directory}/${command}`;
-    await Deno.writeTextFile(script, `#!/bin/sh\nexec ${[...binary.command, command].join(" ")}\n`);
-    await Deno.chmod(script, 0o755);
-    return script;
+    if (binary.command.length === 1) return binary.command[0];
+    return await writeScript(`${this.directory}/${command}`, [...binary.command, command]);
+  }
+
+  #start(command: string, args: readonly string[], env: Record<string, string>): Child {
+    const all = ["--images-dir", this.directory, "--log-file", `${command}.log`, "-v4", ...args];
+    return this.#sandbox.start(this.#criu, [command, ...all], { env });
   }
 
   async #run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<void> {
     const log = `${command}.log`;
-    const child = this.#sandbox.start(this.#criu, [
-      command,
-      "--images-dir",
-      this.directory,
-      "--log-file",
-      log,
-      "-v4",
-      ...args,
-    ], { env });
+    const child = this.#start(command, args, env);
     await child.closeInput();
     const { code, stderr } = await child.ended();
     if (code !== 0) {

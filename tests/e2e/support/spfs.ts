@@ -54,6 +54,13 @@ export function isThere(binary: Binary): boolean {
   }
 }
 
+/** Writes a script that runs a command with what it is given besides, for whoever takes one file as a program. Returns its path. */
+export async function writeScript(path: string, command: readonly string[]): Promise<string> {
+  await Deno.writeTextFile(path, `#!/bin/sh\nexec ${command.join(" ")} "$@"\n`);
+  await Deno.chmod(path, 0o755);
+  return path;
+}
+
 /** How a daemon is started. */
 export interface DaemonOptions {
   /** Arguments of `serve` besides the socket. */

@@ -1,0 +1,44 @@
+/* `spfs serve` as a process that CRIU has started and can lose sight of, and the control protocol on its stdin and stdout. */
+#ifndef SPFS_DAEMON_H
+#define SPFS_DAEMON_H
+
+#include <stdbool.h>
+
+#include "text.h"
+
+/* One that is started; -1 for what there is not. */
+struct daemon {
+	int pidfd;
+	/* Our ends of the pipes that are its stdin and its stdout; they do not block. */
+	int to, from;
+	/* How long it may take to answer, in milliseconds: $SPFS_TIMEOUT. */
+	int timeout_ms;
+	/* What it wrote, from the line that was taken last on, which has so many bytes. */
+	struct text input;
+	size_t taken;
+	unsigned requests;
+	/* Why nothing can be asked of it any more, an errno; 0 while it answers. */
+	int lost;
+};
+
+#define NO_DAEMON { .pidfd = -1, .to = -1, .from = -1 }
+
+/*
+ * Starts $SPFS_PROGRAM, or spfs in PATH, in a session of its own and as nobody's child, and introduces itself. Its log is appended to
+ * $SPFS_LOG, or to spfs.log in the working directory. Returns false when it cannot be used: it is ended then, and CRIU's log says why.
+ */
+bool daemon_start(struct daemon *daemon);
+
+/*
+ * Calls a method with parameters in JSON and waits for the answer. Returns the result, which is good until the next call, or NULL: then
+ * CRIU's log says why, unless it is `quiet`.
+ */
+const char *daemon_call(struct daemon *daemon, const char *method, const char *params, bool quiet);
+
+/* Goes away from it: it finishes what it was ordered to and ends by itself. */
+void daemon_leave(struct daemon *daemon);
+
+/* Has it take away what it made, and waits for its end; kills it when it takes too long. */
+void daemon_end(struct daemon *daemon);
+
+#endif
