@@ -72,8 +72,8 @@ export async function operations(sandbox: Sandbox, binary: Binary, comparison: C
   });
   const shells = {} as Record<Contestant, Awaited<ReturnType<typeof startShell>>>;
   for (const name of CONTESTANTS) shells[name] = await startShell(sandbox, directories[name]);
-  // Whoever stood on the stub when it was replaced stays there, in proxy mode: that is where spfs is measured.
-  await spfs.call("mount.replace", { mount: "o", source: real, type: "bind", wait: true });
+  // Whoever stood on the stub when it was replaced stays there without the swap, in proxy mode: that is where spfs is measured.
+  await spfs.call("mount.replace", { mount: "o", source: real, type: "bind", swap: "none", wait: true });
 
   const times: Record<Contestant, Record<string, number[]>> = { native: {}, passthrough_ll: {}, spfs: {} };
   for (let n = 0; n < rounds; n++) {

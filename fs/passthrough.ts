@@ -133,26 +133,32 @@ export class Passthrough {
     ioctl(this.#device, FUSE_DEV_IOC_BACKING_CLOSE, new Uint8Array(new Uint32Array([id]).buffer));
   }
 
-  #register({ fd }: Handle): Backing | undefined {
+  #register({ node, fd }: Handle): Backing | undefined {
     const attributes = this.#attributes;
     if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes) < 0) return undefined;
     if (attributes.mode & (S_ISUID | S_ISGID)) return undefined;
     // The kernel keeps what it is given. An open file that writes would keep the file from being executed by others.
-    let id = this.#registerAs(attributes, fd, O_PATH | O_CLOEXEC);
-    if (id === -Errno.EBADF) id = this.#registerAs(attributes, fd, O_RDONLY | O_CLOEXEC); // before Linux 6.16
+    let id = node.fd >= 0
+      ? this.#registerAs(attributes, node.fd)
+      : this.#registerAnew(attributes, fd, O_PATH | O_CLOEXEC);
+    if (id === -Errno.EBADF) id = this.#registerAnew(attributes, fd, O_RDONLY | O_CLOEXEC); // before Linux 6.16
     // No right to, or a file system over too many others (overlay): it is served as without passthrough.
     return id > 0 ? { id, users: 0 } : undefined;
   }
 
-  #registerAs(owner: Identity, fd: number, flags: number): number {
-    this.#caller.self();
+  #registerAnew(owner: Identity, fd: number, flags: number): number {
+    if ((flags & O_PATH) === 0) this.#caller.self();
     const again = reopen(fd, flags);
     if (again < 0) return again;
-    this.#caller.ownBacking(owner);
-    const map = new Uint8Array(fuse_backing_map.size);
-    fuse_backing_map.set.fd(new DataView(map.buffer), again);
-    const id = ioctl(this.#device, FUSE_DEV_IOC_BACKING_OPEN, map);
+    const id = this.#registerAs(owner, again);
     closeFd(again);
     return id;
+  }
+
+  #registerAs(owner: Identity, fd: number): number {
+    this.#caller.ownBacking(owner);
+    const map = new Uint8Array(fuse_backing_map.size);
+    fuse_backing_map.set.fd(new DataView(map.buffer), fd);
+    return ioctl(this.#device, FUSE_DEV_IOC_BACKING_OPEN, map);
   }
 }

@@ -33,7 +33,7 @@ for (const program of ["case_names", "case_data"]) {
     const expected = await printed(sandbox, program, sandbox.directory("native"));
     const spfs = await Spfs.start(sandbox, binary);
     await spfs.call("mount.create", { id: "net", mountpoint });
-    // A shell that stands on the stand-in stays there when that is replaced: it sees the real file system in proxy mode.
+    // A shell that stands on the stand-in stays there when that is replaced and nobody is moved: it sees the real file system in proxy mode.
     const shell = sandbox.start("sh", [
       "-c",
       'cd "$1" && echo ready && read -r _ && exec "$0" .',
@@ -45,6 +45,7 @@ for (const program of ["case_names", "case_data"]) {
       mount: "net",
       source: sandbox.directory("real"),
       type: "bind",
+      swap: "none",
       wait: true,
     });
     await shell.send("go");
