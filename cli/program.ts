@@ -170,6 +170,10 @@ function addReplaceCommands(program: Command, terminal: Terminal): void {
       new Option("--helper <when>", "use mount(8) helpers such as mount.nfs (default: auto)")
         .choices(["auto", "never", "always"]),
     )
+    .option(
+      "--network <path>",
+      "the network namespace to mount it in: /proc/PID/ns/net (default: spfs's own)",
+    )
     .addOption(
       new Option(
         "--missing <what>",

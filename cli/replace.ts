@@ -20,6 +20,8 @@ export interface ReplaceOptions extends SocketOptions {
   wait?: boolean;
   /** Whether to use mount(8) helpers. */
   helper?: ReplaceParams["helper"];
+  /** The network namespace to mount it in. */
+  network?: string;
   /** What to do about open files that the real file system does not have. */
   missing?: ReplaceParams["missing"];
   /** What to do about running processes. */
@@ -49,6 +51,7 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
     hold: options.hold,
     wait: options.wait,
     helper: options.helper,
+    network: options.network === undefined ? undefined : absolute(options.network),
     missing: options.missing,
     swap: options.swap,
     retry: {

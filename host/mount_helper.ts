@@ -73,6 +73,8 @@ export interface HelperMount {
   readonly source: string;
   /** The options as one text. */
   readonly options: string;
+  /** The network namespace that it runs in, as a path; the daemon's own when undefined. */
+  readonly network: string | undefined;
   /** Where its private area is made. */
   readonly place: AreaPlace;
 }
@@ -85,7 +87,8 @@ export interface HelperMount {
  * @throws {ControlError} kind `system` with the errno that its stderr tells, and its stderr as detail
  */
 export async function mountByHelper(request: HelperMount, run: RunJob, signal: AbortSignal): Promise<number> {
-  const { helper, source, options, place } = request;
+  const { source, options, place } = request;
+  const helper = request.network === undefined ? request.helper : within(request.network, request.helper);
   const removeArea = ({ path }: { path: string }) => run("closeArea", { path }).catch(() => {});
   const area = await run("openArea", place, { signal, late: removeArea });
   let left: Promise<unknown> = Promise.resolve();
@@ -100,6 +103,14 @@ export async function mountByHelper(request: HelperMount, run: RunJob, signal: A
     throw error;
   }
   return await run("adopt", area, { signal, late: (fd) => void run("close", { fd }).catch(() => {}) });
+}
+
+/** The same helper, run by nsenter(1) in another network namespace. */
+function within(network: string, helper: MountHelper): MountHelper {
+  return {
+    program: "nsenter",
+    arguments: (...given) => [`--net=${network}`, "--", helper.program, ...helper.arguments(...given)],
+  };
 }
 
 function helperFailed(helper: MountHelper, code: number, stderr: string): ControlError {

@@ -20,8 +20,8 @@ export interface AreaPlace {
 
 /** Every job with its result. */
 export interface NamespaceJobs {
-  /** Mounts a file system detached; the result is a descriptor. */
-  mount: { job: FileSystemSpec; result: number };
+  /** Mounts a file system detached, in another network namespace if one is given by its path; the result is a descriptor. */
+  mount: { job: FileSystemSpec & { readonly network?: Uint8Array | undefined }; result: number };
   /** Makes a private area for a mount helper. */
   openArea: { job: AreaPlace; result: { readonly path: string; readonly target: string } };
   /** Takes a detached copy of what a helper mounted at an area's target, and the area away; the result is a descriptor. */

@@ -19,11 +19,12 @@ import type {
   NamespaceReply,
   NamespaceRequest,
 } from "./namespace_messages.ts";
+import { inNetwork, NetworkLost } from "./network_namespace.ts";
 import { closeArea, openArea } from "./private_area.ts";
 import { workerError } from "./worker_error.ts";
 
 const jobs: { readonly [J in NamespaceJob]: (job: NamespaceJobs[J]["job"]) => NamespaceJobs[J]["result"] } = {
-  mount: (spec) => mountDetached(spec).release(),
+  mount: ({ network, ...spec }) => inNetwork(network, () => mountDetached(spec)).release(),
   openArea({ runtimeDirectory, ownerTag }) {
     const { path, target } = openArea(runtimeDirectory, ownerTag);
     return { path, target };
@@ -52,6 +53,8 @@ self.onmessage = ({ data }: MessageEvent<NamespaceRequest>) => {
     const run = jobs[data.name] as (job: typeof data.job) => NamespaceJobs[NamespaceJob]["result"];
     reply = { ok: true, result: run(data.job) };
   } catch (error) {
+    // Uncaught, it is the end of this thread, which must not take another job.
+    if (error instanceof NetworkLost) throw error;
     reply = { ok: false, error: workerError(error) };
   }
   self.postMessage(reply);

@@ -29,7 +29,7 @@ function isBind(type: string): boolean {
 }
 
 /**
- * Checks what the schema cannot: that options can be sorted, errnos exist, and a bind source is an absolute path.
+ * Checks what the schema cannot: that options can be sorted, errnos exist, a bind source is an absolute path, and has no network.
  *
  * @throws {ControlError} kind `invalid_params`
  */
@@ -45,6 +45,7 @@ export function checkReplaceParams(params: ReplaceParams): void {
   const unknown = params.retry.errnos?.find((name) => !Object.hasOwn(Errno, name));
   if (unknown !== undefined) refuse(`retry.errnos: there is no errno ${unknown}`);
   if (isBind(params.type) && params.source[0] !== 0x2f) refuse("source: must begin with / for a bind mount");
+  if (isBind(params.type) && params.network !== undefined) refuse("network: a bind mount has none");
 }
 
 /** Makes a replacement of a mount, in the state `held`. The parameters have been checked. */
@@ -74,16 +75,21 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
   };
   return {
     async attempt(signal) {
-      const { type, source } = params;
+      const { type, source, network } = params;
       const helper = await helperOf(params);
       signal.throwIfAborted();
       if (helper !== undefined) {
-        const text = utf8(source);
-        const request = { helper, source: text, options: sorted.text, place: context.areas() };
+        const request = {
+          helper,
+          source: utf8(source, "the source"),
+          options: sorted.text,
+          network: network && utf8(network, "the path"),
+          place: context.areas(),
+        };
         return await mountByHelper(request, run, signal);
       }
       const { attributes, parameters } = sorted;
-      return await run("mount", { type, source, attributes, parameters }, { signal, late: discard });
+      return await run("mount", { type, source, attributes, parameters, network }, { signal, late: discard });
     },
     async proxy(mountFd) {
       const backingFd = dup(mountFd);
@@ -163,11 +169,11 @@ async function helperOf({ type, helper }: ReplaceParams): Promise<MountHelper | 
   return await findHelper(type) ?? (helper === "always" ? mountProgram(type) : undefined);
 }
 
-function utf8(bytes: Uint8Array): string {
+function utf8(bytes: Uint8Array, what: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    const message = `the source ${pathText(bytes)} is not UTF-8, which a mount helper needs`;
+    const message = `${what} ${pathText(bytes)} is not UTF-8, which a mount helper needs`;
     throw new ControlError("system", message, { errno: "EILSEQ" });
   }
 }
