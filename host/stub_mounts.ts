@@ -43,6 +43,7 @@ import { setns, unshare } from "../ffi/sys/namespace.ts";
 import type { Obstacle, SourceMount } from "../swap/types.ts";
 import { followers, type Located } from "./mount_propagation.ts";
 import { type Swap, swapMounts } from "./mount_swap.ts";
+import { NamespaceRoot } from "./namespace_root.ts";
 
 /** A mount of a stub besides the one that was made for it, and what takes its place. */
 export interface OtherMount extends Disposable {
@@ -139,7 +140,8 @@ export function otherMounts(
       const other = scope.use(new Separate(swap, entry, namespace?.fd.dup(), ownOptions));
       if (other.isLate) others.late.push(other);
       else others.separate.push(other);
-      if (other.isLocked()) obstacle("its user namespace may not take it off");
+      const reason = other.hindrance();
+      if (reason !== undefined) obstacle(reason);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       obstacle(error.message);
@@ -157,6 +159,8 @@ class Separate implements OtherMount, FollowingMount {
   #copy: Fd | undefined;
   readonly #namespace: Fd | undefined;
   #locked = false;
+  /** Where it is the root of its namespace. */
+  #root: NamespaceRoot | undefined;
 
   /** @throws {SysError} when the real file system has nothing at the place that is mounted there */
   constructor(
@@ -190,7 +194,8 @@ class Separate implements OtherMount, FollowingMount {
 
   get source(): SourceMount {
     const { id, major, minor, mountpoint } = this.#entry;
-    return { id, major, minor, mountpoint, targetFd: this.#copy!.raw };
+    const takesRoots = this.#root !== undefined;
+    return { id, major, minor, mountpoint, targetFd: this.#copy!.raw, takesRoots };
   }
 
   sourceWhenDetached(): SourceMount {
@@ -212,17 +217,24 @@ class Separate implements OtherMount, FollowingMount {
   }
 
   /**
-   * Whether the kernel keeps it in its place: where the mounts of another user namespace were copied to, they cover what is below them.
+   * Why it cannot be replaced, if so: the kernel keeps it in its place, since where the mounts of another user namespace were copied to, they
+   * cover what is below them.
    *
-   * @throws {SysError} when it is not seen at its place
+   * @throws {SysError} when it is not seen at its place; of the root of a namespace when what is mounted on it has no place on the real one
    */
-  isLocked(): boolean {
-    if (this.#namespace === undefined) return false;
-    return this.#locked = inNamespace(this.#namespace.raw, () => {
-      using _top = this.#open();
-      // It is in use, by `_top`, so that nothing is unmounted: what is locked is refused before it is found to be busy.
+  hindrance(): string | undefined {
+    if (this.#namespace === undefined) return undefined;
+    return inNamespace(this.#namespace.raw, () => {
+      using top = this.#open();
+      if (pathText(this.mountpoint) === "/") {
+        if (this.#copy === undefined) return "the root of a namespace only since Linux 6.15";
+        this.#root = NamespaceRoot.prepare(top.raw, this.#entry.id, this.#copy.raw, mountsOfThread());
+        return undefined;
+      }
+      // It is in use, by `top`, so that nothing is unmounted: what is locked is refused before it is found to be busy.
       const expired = umount2(cstr(this.mountpoint), MNT_EXPIRE | UMOUNT_NOFOLLOW);
-      return expired === -Errno.EINVAL;
+      this.#locked = expired === -Errno.EINVAL;
+      return this.#locked ? "its user namespace may not take it off" : undefined;
     });
   }
 
@@ -236,6 +248,7 @@ class Separate implements OtherMount, FollowingMount {
   #replaceThere(copy: number): void {
     const { mountpoint } = this.#entry;
     using top = this.#open();
+    if (this.#root !== undefined) return this.#root.replace(top.raw, copy, mountsOfThread());
     const [path, here] = [cstr(mountpoint), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH];
     const takeOff = () => check(umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", mountpoint);
     const flags = this.#locked ? here : here | MOVE_MOUNT_BENEATH;
@@ -262,6 +275,7 @@ class Separate implements OtherMount, FollowingMount {
   }
 
   [Symbol.dispose](): void {
+    this.#root?.[Symbol.dispose]();
     this.#copy?.[Symbol.dispose]();
     this.#namespace?.[Symbol.dispose]();
   }

@@ -221,7 +221,9 @@ export class Collector {
 
   #directories(task: Tracee): void {
     const cwd = this.#place(`/proc/${task.tid}/cwd`);
-    const root = this.#place(`/proc/${task.tid}/root`);
+    const rootPlace = this.#place(`/proc/${task.tid}/root`);
+    const follows = rootPlace?.source.takesRoots === true && rootPlace.path.length === 0;
+    const root = follows ? undefined : rootPlace;
     if (cwd === undefined && root === undefined) return;
     if (!this.#directoryPairs.add(task.tid)) return;
     const found: Directories = { task, pid: task.tgid, cwd, root };

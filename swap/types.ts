@@ -19,6 +19,8 @@ export interface SourceMount {
   readonly mountpoint: Uint8Array;
   /** A descriptor of the root of the mount that takes its place. Stays the caller's. */
   readonly targetFd: number;
+  /** Whether putting that in its place gives it to the tasks that have its root as their root directory (pivot_root(2)); they are not moved. */
+  readonly takesRoots?: boolean;
 }
 
 /** Which processes are moved. */

@@ -117,6 +117,8 @@ export interface SyscallNumbers {
   readonly pidfd_open: number;
   /** pidfd_send_signal(2), Linux 5.1. */
   readonly pidfd_send_signal: number;
+  /** pivot_root(2). */
+  readonly pivot_root: number;
   /** pkey_mprotect(2), Linux 4.9. */
   readonly pkey_mprotect: number;
   /** prctl(2). */
@@ -241,6 +243,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     pidfd_getfd: 438,
     pidfd_open: 434,
     pidfd_send_signal: 424,
+    pivot_root: 155,
     pkey_mprotect: 329,
     prctl: 157,
     prlimit64: 302,
@@ -323,6 +326,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     pidfd_getfd: 438,
     pidfd_open: 434,
     pidfd_send_signal: 424,
+    pivot_root: 41,
     pkey_mprotect: 288,
     prctl: 167,
     prlimit64: 261,

@@ -13,7 +13,7 @@ const external = parts.flatMap((name) => ["--external", `mnt[/mnt/${name}]:${nam
 
 /** Two file systems, and a bind mount of a directory of the first one. */
 async function twoAndABind(sandbox: Sandbox, binary: Binary, users: boolean): Promise<void> {
-  const container = await Container.make(sandbox, ["mnt/one", "mnt/two", "mnt/part"], users);
+  const container = await Container.make(sandbox, ["mnt/one", "mnt/two", "mnt/part"], { users });
   const remotes: Remote[] = [];
   for (const name of parts) {
     const remote = await Remote.make(sandbox, name);
@@ -82,5 +82,49 @@ await e2e(
 await e2e(
   "the same in a container with a user namespace",
   (sandbox, binary) => twoAndABind(sandbox, binary, true),
+  { criu: true, loop: true },
+);
+
+await e2e(
+  "the root of a container, with what is mounted on it and processes that may not change their root, is waited for and swapped",
+  async (sandbox, binary) => {
+    const remote = await Remote.make(sandbox);
+    await remote.attach();
+    const container = await Container.make(sandbox, ["work"], { root: remote });
+    container.fill(container.at("/work"));
+    const images = await container.dump(["/work"], ["--external", "mnt[/out]:out"], binary);
+    await run("umount", ["--recursive", container.rootfs]);
+    await remote.detach();
+
+    const spfs = await Spfs.start(sandbox, binary);
+    const { device } = await spfs.call("mount.create", {
+      id: "root",
+      mountpoint: container.rootfs,
+      images: { directory: images.directory, mountpoint: "/" },
+    });
+    await spfs.call("mount.replace", {
+      mount: "root",
+      source: remote.source,
+      type: "ext4",
+      swap: "require",
+      hold: true,
+      retry: { initialMs: 20, maxMs: 50 },
+    });
+    await container.restore(images, binary, spfs.socket, ["--external", `mnt[out]:${sandbox.at("out")}`]);
+    container.go();
+    await spfs.parked("root", 1);
+    await remote.attach();
+    const { swap } = await spfs.event("replace.done", ({ ok }) => ok);
+    assertEquals([swap?.processes.map(({ pid }) => pid), swap?.left], [[container.pid], []]);
+    await container.wentOn(device);
+    const mounts = Deno.readTextFileSync(`/proc/${container.pid}/mountinfo`).trim().split("\n");
+    assertEquals(mounts.map((line) => line.split(" ")[4]).sort(), ["/", "/out", "/proc"]);
+    await container.ends(["/work"]);
+    spfs.closeInput();
+    assertEquals((await spfs.ended()).code, 0);
+    assertEquals(Deno.readTextFileSync(container.at("/work/file")), "headtailmore");
+    await remote.unmount(container.rootfs);
+    await remote.detach();
+  },
   { criu: true, loop: true },
 );

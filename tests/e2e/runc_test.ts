@@ -18,7 +18,7 @@ await e2e(
     await remote.attach();
     await remote.mount(volume);
     container.fill(volume);
-    const program = ["/holder", "/result", "/mnt/net"];
+    const program = ["/holder", "/out/result", "/mnt/net"];
     const runc = await Runc.make(sandbox, container.rootfs, program, {
       source: volume,
       destination: "/mnt/net",

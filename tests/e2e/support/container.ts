@@ -9,6 +9,7 @@ import { run } from "./child.ts";
 import { Images } from "./criu.ts";
 import { isAlive, until } from "./proc.ts";
 import { references } from "./references.ts";
+import type { Remote } from "./remote.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Binary } from "./spfs.ts";
 import { victim } from "./victims.ts";
@@ -20,12 +21,14 @@ export const FIRST_USER = 100_000;
 export class Container {
   readonly #sandbox: Sandbox;
   readonly #users: boolean;
+  readonly #out: string;
   /** Its root directory, as it is seen from outside. */
   readonly rootfs: string;
   /** The process id of its only process, while it runs. */
   pid = 0;
 
-  private constructor(sandbox: Sandbox, rootfs: string, users: boolean) {
+  private constructor(sandbox: Sandbox, rootfs: string, users: boolean, out = `${rootfs}/out`) {
+    this.#out = out;
     this.#sandbox = sandbox;
     this.rootfs = rootfs;
     this.#users = users;
@@ -35,15 +38,24 @@ export class Container {
    * Makes its root directory, a mount, with victims/holder.c in it.
    *
    * @param directories to be mounted on, by their names in it
+   * @param root what is its root directory instead of a directory of the sandbox; what the process writes is elsewhere then, on a mount at
+   * `/out` with the key `out`
    * @param users whether it gets a user namespace, with {@linkcode FIRST_USER} as its user 0
    */
-  static async make(sandbox: Sandbox, directories: readonly string[], users = false): Promise<Container> {
-    const container = new Container(sandbox, sandbox.directory("rootfs"), users);
+  static async make(
+    sandbox: Sandbox,
+    directories: readonly string[],
+    { users = false, root }: { users?: boolean; root?: Remote } = {},
+  ): Promise<Container> {
+    const out = root && sandbox.directory("out");
+    const container = new Container(sandbox, sandbox.directory("rootfs"), users, out);
     const { rootfs } = container;
-    await run("mount", ["--bind", rootfs, rootfs]); // CRIU makes a root of what is a mount
-    for (const name of ["proc", "dev", ...directories]) {
+    if (root !== undefined) await root.mount(rootfs);
+    else await run("mount", ["--bind", rootfs, rootfs]); // CRIU makes a root of what is a mount
+    for (const name of ["proc", "dev", "out", ...directories]) {
       Deno.mkdirSync(`${rootfs}/${name}`, { recursive: true });
     }
+    if (out !== undefined) await run("mount", ["--bind", out, `${rootfs}/out`]);
     await run("mknod", ["--mode=666", `${rootfs}/dev/null`, "c", "1", "3"]);
     Deno.copyFileSync(victim("holder", undefined, ["-static"]), `${rootfs}/holder`);
     Deno.writeFileSync(container.#result, new Uint8Array());
@@ -57,7 +69,7 @@ export class Container {
   }
 
   get #result(): string {
-    return `${this.rootfs}/result`;
+    return `${this.#out}/result`;
   }
 
   /** What its process has written about itself. */
@@ -81,7 +93,7 @@ export class Container {
   /** Starts the holder of these directories, dumps it by CRIU, and waits for its end. */
   async dump(directories: readonly string[], external: readonly string[], hook?: Binary): Promise<Images> {
     const users = this.#users ? ["-u", String(FIRST_USER)] : [];
-    const program = ["/holder", "/result", ...directories];
+    const program = ["/holder", "/out/result", ...directories];
     const jail = this.#sandbox.start(victim("jail"), [...users, this.rootfs, ...program]);
     const pid = Number(await jail.line());
     this.#sandbox.adopt(pid);

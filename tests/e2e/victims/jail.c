@@ -3,16 +3,18 @@
  *
  * Runs PROGRAM, a path below ROOT, as the first process of a pid namespace and in a mount namespace whose root is ROOT, with what is
  * mounted below that. ROOT/proc is there to mount on. With -u in a user namespace, too, whose users 0 to 999 are ID to ID + 999 outside.
- * Prints its process id, waits for its end, and has its exit code.
+ * Its processes lack CAP_SYS_CHROOT. Prints its process id, waits for its end, and has its exit code.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +84,8 @@ int main(int argc, char **argv)
 	    mount("proc", "proc", "proc", 0, NULL) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
 	    umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
 		return fail("root");
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_CHROOT, 0, 0, 0) != 0)
+		return fail("capability");
 	execv(argv[2], argv + 2);
 	return fail(argv[2]);
 }
