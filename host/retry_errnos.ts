@@ -27,6 +27,8 @@ export const transientErrnos: ReadonlySet<string> = new Set([
   "EADDRNOTAVAIL",
   "EREMOTEIO",
   "EPROTO",
+  // What mount.nfs makes of an NFS 3 server whose portmapper is there before its NFS service, or after.
+  "EPROTONOSUPPORT",
   // A server that is starting, a grace period, a signal.
   "EAGAIN",
   "EINTR",

@@ -16,10 +16,10 @@ const said: [code: number, stderr: string, errno: string, transient: boolean][] 
   ],
   [32, "mount.nfs: Failed to resolve server srv: Name or service not known", "EHOSTUNREACH", true],
   [32, "mount.nfs: Failed to resolve server srv: Temporary failure in name resolution", "EAGAIN", true],
-  [32, "mount.nfs: requested NFS version or transport protocol is not supported", "EPROTONOSUPPORT", false],
+  [32, "mount.nfs: requested NFS version or transport protocol is not supported", "EPROTONOSUPPORT", true],
   [32, "mount.nfs: an incorrect mount option was specified", "EINVAL", false],
   [32, "mount.nfs: Stale file handle", "ESTALE", true],
-  [32, "mount.nfs: requested NFS version ... mount.nfs: Protocol not supported", "EPROTONOSUPPORT", false],
+  [32, "mount.nfs: requested NFS version ... mount.nfs: Protocol not supported", "EPROTONOSUPPORT", true],
   [
     32,
     "mount error(111): could not connect to 10.0.0.1Unable to find suitable address.",
