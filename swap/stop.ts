@@ -28,8 +28,12 @@ export class StopError extends Error {
   }
 }
 
+const pause = new Int32Array(new SharedArrayBuffer(4));
+/** The longest time between two looks whether tasks have stopped, in milliseconds. */
+const LOOK_MS = 1;
+
 /**
- * Tasks that did not stop in time: they cannot be let go before they do. Until then they stay this thread's, or until it ends. They are taken
+ * Tasks that did not stop in time, or whose end has not come yet: they cannot be let go before. Until then they stay this thread's, or until it ends. They are taken
  * up again by the next attempt, and let go by `releaseLate`.
  */
 const lateTasks = new Map<number, Tracee>();
@@ -45,6 +49,16 @@ export function releaseLate(): boolean {
     if (!tracee.attached) lateTasks.delete(tid);
   }
   return lateTasks.size > 0;
+}
+
+function endless(pid: number): Obstacle {
+  const reason = "does not stop: it was found again and again";
+  return { pid, comm: commOf(pid), kind: "process", reason, transient: true };
+}
+
+function letGo(tracee: Tracee): void {
+  tracee.detach();
+  if (tracee.attached) lateTasks.set(tracee.tid, tracee);
 }
 
 /** Processes that are stopped, for as long as this is not disposed of. */
@@ -84,6 +98,7 @@ export class StoppedSet implements Disposable {
       for (const pid of wanted) this.#begin(pid);
       this.#settle(until);
       wanted = [...more()].filter((pid) => !this.#processes.has(pid));
+      if (wanted.length > 0 && performance.now() > until) throw new StopError(wanted.map(endless));
     }
   }
 
@@ -114,6 +129,8 @@ export class StoppedSet implements Disposable {
     this.began ??= performance.now();
     try {
       const known = lateTasks.get(tid);
+      // Its end is waited for by `releaseLate`.
+      if (known?.attached === true && readStat(tid)?.state === "Z") return false;
       lateTasks.delete(tid);
       const tracee = known?.attached === true ? known : Tracee.seize(tid, process.pid);
       if (tracee !== undefined) process.tasks.set(tid, tracee);
@@ -128,19 +145,35 @@ export class StoppedSet implements Disposable {
     }
   }
 
+  /**
+   * Waits for all of them at once: one may wait for the end of another, which has come only when it was waited for. So does a thread that
+   * executes a program for the other threads of its process, in state D, and a first thread's end for theirs.
+   */
   #await(until: number): void {
-    const late: Obstacle[] = [];
-    for (const { pid, comm, tasks } of this.#processes.values()) {
-      for (const [tid, tracee] of tasks) {
-        const end = tracee.awaitStop(until);
-        if (end === "gone") tasks.delete(tid);
-        if (end !== "late") continue;
-        const state = readStat(tid)?.state ?? "?";
-        const reason = `does not stop: its task ${tid} is in state ${state}`;
-        late.push({ pid, comm, kind: "process", reason, transient: true });
-      }
+    let waiting: [StoppedProcess, Tracee][] = [];
+    for (const process of this.#processes.values()) {
+      for (const tracee of process.tasks.values()) waiting.push([process, tracee]);
     }
-    if (late.length > 0) throw new StopError(late);
+    for (let sleep = 0.02;; sleep = Math.min(sleep * 2, LOOK_MS)) {
+      waiting = waiting.filter(([process, tracee]) => !this.#hasStopped(process, tracee, sleep === LOOK_MS));
+      if (waiting.length === 0) return;
+      if (performance.now() > until) break;
+      Atomics.wait(pause, 0, 0, sleep);
+    }
+    throw new StopError(waiting.map(([{ pid, comm }, { tid }]) => {
+      const reason = `does not stop: its task ${tid} is in state ${readStat(tid)?.state ?? "?"}`;
+      return { pid, comm, kind: "process", reason, transient: true };
+    }));
+  }
+
+  /** @param look whether to look if it is a first thread that has ended: that is not told before all others have ended */
+  #hasStopped(process: StoppedProcess, tracee: Tracee, look: boolean): boolean {
+    const end = tracee.awaitStop(0);
+    if (end === "stopped") return true;
+    if (end === "late" && !(look && readStat(tracee.tid)?.state === "Z")) return false;
+    process.tasks.delete(tracee.tid);
+    letGo(tracee);
+    return true;
   }
 
   /** Lets processes go on before the others. */
@@ -149,17 +182,14 @@ export class StoppedSet implements Disposable {
       const process = this.#processes.get(pid);
       if (process === undefined) continue;
       this.#processes.delete(pid);
-      for (const tracee of process.tasks.values()) tracee.detach();
+      for (const tracee of process.tasks.values()) letGo(tracee);
     }
   }
 
   /** Lets all of them go on. */
   [Symbol.dispose](): void {
     for (const { tasks } of this.#processes.values()) {
-      for (const [tid, tracee] of tasks) {
-        tracee.detach();
-        if (tracee.attached) lateTasks.set(tid, tracee);
-      }
+      for (const tracee of tasks.values()) letGo(tracee);
     }
     this.#processes.clear();
   }

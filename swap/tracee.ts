@@ -4,8 +4,11 @@
  * ```
  * seized --awaitStop--> stopped --enter--> entered --leave--> stopped --detach--> detached
  *    \                     \                  \
- *     `---------------------`------------------`--> gone (it died; nothing more can be done)
+ *     `---------------------`------------------`--> dying --detach--> gone
  * ```
+ *
+ * A task that is killed is dying until its end has been waited for. As long as it has not been, its process does not end for its parent, and
+ * a thread of it that executes a program waits for ever.
  *
  * Between calls the task has its own registers and signal mask, so that a tracer which dies leaves a task that goes on. All of it is synchronous and
  * belongs to the thread that seized the task.
@@ -101,7 +104,7 @@ export class Tracee {
   readonly tgid: number;
   /** Where the scratch mapping is; 0 when there is none. */
   scratch = 0;
-  #state: "seized" | "stopped" | "entered" | "detached" | "gone" = "seized";
+  #state: "seized" | "stopped" | "entered" | "detached" | "dying" | "gone" = "seized";
   #mask = 0n;
   #signal = 0;
   #heldStop = 0;
@@ -142,9 +145,9 @@ export class Tracee {
     return task;
   }
 
-  /** Whether it has ended. */
+  /** Whether it has been killed or has ended: nothing more can be done in it. */
   get gone(): boolean {
-    return this.#state === "gone";
+    return this.#state === "dying" || this.#state === "gone";
   }
 
   /** Whether it was running 32-bit code when it stopped. */
@@ -155,11 +158,11 @@ export class Tracee {
   /**
    * Waits until it has stopped. Signals that come first are delivered. A system call that a stop makes fail with EINTR is made again.
    *
-   * @param until performance.now() of the latest moment
+   * @param until performance.now() of the latest moment; one that has passed asks once, and does not wait
    * @returns whether it has stopped, has ended, or neither in time
    */
   awaitStop(until: number): "stopped" | "gone" | "late" {
-    if (this.#state !== "seized") return this.gone ? "gone" : "stopped";
+    if (this.#state !== "seized" && this.#state !== "dying") return this.gone ? "gone" : "stopped";
     for (let sleep = 0.02;;) {
       const status = wait4(this.tid, __WALL | __WNOTHREAD | WNOHANG);
       if (status === -1) {
@@ -174,8 +177,12 @@ export class Tracee {
       if (event === PTRACE_EVENT_STOP) break;
       // Another event needs nothing; a signal goes to the task.
       const signal = event === 0 ? (status >> 8) & 0xff : 0;
-      if (ptrace(PTRACE_CONT, this.tid, 0, signal) < 0) return this.#end();
+      if (ptrace(PTRACE_CONT, this.tid, 0, signal) >= 0) continue;
+      this.#state = "dying";
+      return "gone";
     }
+    // One that was dying is another by now: a thread that has executed a program has taken its number, and has a new memory.
+    [this.scratch, this.#heldStop, this.#changed] = [0, 0, false];
     this.#state = "stopped";
     this.#save();
     return this.gone ? "gone" : "stopped";
@@ -189,7 +196,7 @@ export class Tracee {
   #must(result: number): void {
     if (result >= 0) return;
     if (result === -Errno.ESRCH) {
-      this.#state = "gone";
+      this.#state = "dying";
       throw new TaskGone(this.tid);
     }
     throw new SysError("ptrace", -result, { pid: this.tid });
@@ -418,25 +425,25 @@ export class Tracee {
     this.#state = "stopped";
   }
 
-  /** Lets it go on. Does not fail: who is gone is gone. */
+  /** Lets it go on, or waits no longer for its end. Does not fail; what is still {@linkcode Tracee.attached} after it has to be let go again. */
   detach(): void {
-    if (this.#state === "gone" || this.#state === "detached") return;
+    if (!this.attached) return;
     try {
       this.leave();
-      if (this.#changed) this.#load(this.#original);
+      if (!this.gone && this.#changed) this.#load(this.#original);
       if (this.#heldStop !== 0) tgkill(this.tgid, this.tid, this.#heldStop);
     } catch (error) {
       if (!(error instanceof TaskGone) && !(error instanceof SysError)) throw error;
     }
-    this.#detach();
-  }
-
-  #detach(): void {
     // A task that has not stopped cannot be detached: it stops first, however long that takes, or its tracer ends.
     if (this.#state === "seized") this.awaitStop(performance.now() + 5);
-    if (ptrace(PTRACE_DETACH, this.tid, 0, 0) >= 0 || this.gone) {
-      this.#state = this.gone ? "gone" : "detached";
+    if (this.#state === "stopped" || this.#state === "entered") {
+      const result = ptrace(PTRACE_DETACH, this.tid, 0, 0);
+      if (result >= 0) this.#state = "detached";
+      else if (result === -Errno.ESRCH) this.#state = "dying";
     }
+    // The end of a first thread comes when all others of its process have ended.
+    if (this.#state === "dying") this.awaitStop(0);
   }
 
   /** Whether it can be given system calls. */
@@ -444,7 +451,7 @@ export class Tracee {
     return this.#state === "entered" && this.scratch !== 0;
   }
 
-  /** Whether it still is this thread's tracee. */
+  /** Whether it still is this thread's tracee: it can be one when it is {@linkcode Tracee.gone}, too. */
   get attached(): boolean {
     return this.#state !== "gone" && this.#state !== "detached";
   }
