@@ -57,10 +57,6 @@ function assertStayed(before: Snapshot, after: Snapshot): void {
 }
 
 for (const kind of ["same", "twins"] satisfies PairKind[]) {
-  function maskOf(seen: Snapshot): string {
-    return [...lasting(seen)].filter(([key]) => key.endsWith("SigBlk")).join();
-  }
-
   for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}@${time}`)), "committed"]) {
     await swapTest(
       `a fault at ${step} leaves everybody where they were (${kind})`,
