@@ -72,9 +72,12 @@ const stages: Record<
     const told = serving === 0 ? "" : `, ${serving} of them served from the real file system already`;
     return `${counted(mounts.length, "mount")} in place${told}`;
   },
-  "post-resume": async (client) => {
-    const { mounts } = await client.call("restore.release", {});
-    return `${counted(mounts.length, "mount")} released`;
+  // With CRIU's --leave-stopped the tasks still are.
+  "post-resume": async (client, terminal) => {
+    const resume = terminal.env("SPFS_STOPPED") === "1";
+    const { mounts } = await client.call("restore.release", resume ? { resume } : {});
+    const told = resume ? "; the tree goes on when they are in place, or an attempt has failed" : "";
+    return `${counted(mounts.length, "mount")} released${told}`;
   },
 };
 
@@ -93,9 +96,9 @@ function criuOf(terminal: Terminal): Criu | undefined {
   return images === undefined || pid === 0 ? undefined : { pid, images };
 }
 
-/** Where the daemon that was started for a restore listens. */
+/** Where the daemon that is started for a restore listens: where `spfs restore` looks for it, if that runs CRIU. */
 function ownSocket({ pid }: Criu, terminal: Terminal): string {
-  return `${runtimeDirectoryOf(terminal)}/criu-${pid}.sock`;
+  return terminal.env("SPFS_OWN_SOCKET") || `${runtimeDirectoryOf(terminal)}/criu-${pid}.sock`;
 }
 
 async function findSocket(

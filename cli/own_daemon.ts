@@ -30,7 +30,7 @@ export async function startDaemon(
     args,
     cwd: "/",
     // Else the stages would be taken for orders to it.
-    env: { CRTOOLS_SCRIPT_ACTION: "", SPFS_SOCKET: "" },
+    env: { CRTOOLS_SCRIPT_ACTION: "", SPFS_SOCKET: "", SPFS_OWN_SOCKET: "", SPFS_CONFIG: "" },
     stdin: "null",
     stdout: "null",
     detached: true,

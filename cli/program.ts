@@ -43,6 +43,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
   addMountCommands(program, terminal);
   addReplaceCommands(program, terminal);
   addSwapCommand(program, terminal, (result) => code = result);
+  addCriuCommands(program, terminal, (result) => code = result);
   addInspectionCommands(program, terminal, (result) => code = result);
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -238,6 +239,32 @@ function addSwapCommand(program: Command, terminal: Terminal, setCode: (code: nu
     .action(async (source, target, options) => {
       const { swap } = await import("./swap.ts");
       setCode(await swap(source, target, options, terminal));
+    });
+}
+
+function addCriuCommands(program: Command, terminal: Terminal, setCode: (code: number) => void): void {
+  program.command("dump [criu...]")
+    .usage("-- criu dump -t PID -D DIR ...")
+    .description("run CRIU's dump, note beside the images what they lack, and tell how they are restored")
+    .action(async (words) => {
+      const { dump } = await import("./dump.ts");
+      setCode(await dump(words, terminal));
+    });
+  program.command("restore [criu...]")
+    .usage("[options] -- criu restore -D DIR ...")
+    .description(
+      "run CRIU's restore while file systems of the tree are away, and put them in place when they come",
+    )
+    .option("--mount <what>", "stand in for PATH[,source=S,type=T,options=O] (as noted at dump)", collected)
+    .option("--type <type>", "stand in for every mount of this type that was noted at dump", collected)
+    .option("--config <file>", "what to stand in for, and how (default: spfs-restore.json beside the images)")
+    .option("--wait", "wait until every real file system is in place")
+    .option("--stopped", "let no process run before that, or before an attempt to mount has failed")
+    .option("--log <file>", "the daemon's log (default: spfs.log beside the images)")
+    .option("--json", "print JSON lines")
+    .action(async (words, options) => {
+      const { restore } = await import("./restore.ts");
+      setCode(await restore(words, options, terminal));
     });
 }
 

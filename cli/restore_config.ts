@@ -1,7 +1,8 @@
 /**
  * What is to be delayed: from the configuration file, or from the environment.
  *
- * - `$SPFS_CONFIG` names a file of JSON, else `spfs-restore.json` beside the images is one, in the form of `restore.prepare`'s `config`;
+ * - `$SPFS_CONFIG` names a file of JSON, or is the JSON itself, else `spfs-restore.json` beside the images is such a file, in the form of
+ *   `restore.prepare`'s `config`;
  * - `$SPFS_DELAY` is a list with commas instead: mountpoints, and types of file systems (`/mnt/net,nfs4`).
  *
  * @module
@@ -26,7 +27,7 @@ export async function readRestoreConfig(
   const named = terminal.env("SPFS_CONFIG");
   const delay = terminal.env("SPFS_DELAY");
   if (named && delay) throw new UsageError("SPFS_CONFIG and SPFS_DELAY do not go together");
-  if (named) return await readConfigFile(named);
+  if (named) return named.startsWith("{") ? parseConfig(named, "SPFS_CONFIG") : await readConfigFile(named);
   if (delay) return parseDelay(delay);
   try {
     return await readConfigFile(`${images}/${configName}`);
@@ -38,11 +39,14 @@ export async function readRestoreConfig(
 
 /** Reads a configuration file. @throws {UsageError} when it is not JSON, {Deno.errors.NotFound} */
 export async function readConfigFile(path: string): Promise<RestoreConfig> {
-  const text = await Deno.readTextFile(path);
+  return parseConfig(await Deno.readTextFile(path), path);
+}
+
+function parseConfig(text: string, from: string): RestoreConfig {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${path}: ${(error as Error).message}`);
+    throw new UsageError(`${from}: ${(error as Error).message}`);
   }
 }
 

@@ -14,6 +14,8 @@ export interface Terminal {
   input(): Promise<string>;
   /** An environment variable. */
   env(name: string): string | undefined;
+  /** How large it is, in characters; absent when stdout is no terminal. */
+  size?: () => { columns: number; rows: number };
 }
 
 /** The process's own. */
@@ -33,5 +35,6 @@ export function processTerminal(): Terminal {
     err: writer(Deno.stderr),
     input: () => new Response(Deno.stdin.readable).text(),
     env: (name) => Deno.env.get(name),
+    ...(Deno.stdout.isTerminal() && { size: () => Deno.consoleSize() }),
   };
 }

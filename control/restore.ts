@@ -63,7 +63,8 @@ export const blockParams = () =>
   z.strictObject({ serveWithinMs: z._default(milliseconds.check(z.maximum(86_400_000)), 1000) });
 
 /** Parameters of `restore.release`. */
-export const releaseParams = () => z.strictObject({ init: z.optional(pid()) });
+export const releaseParams = () =>
+  z.strictObject({ init: z.optional(pid()), resume: z._default(z.boolean(), false) });
 
 /** What the stages after `restore.prepare` answer. */
 export const stageResult = () =>

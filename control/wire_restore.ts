@@ -78,6 +78,8 @@ export interface RestoreReleaseParams {
    * call if that process ends before.
    */
   init?: number | undefined;
+  /** Whether the tree was left stopped (CRIU's `--leave-stopped`) and is to go on when every mount is in place, or an attempt has failed. */
+  resume?: boolean | undefined;
 }
 
 /** What the stages after `restore.prepare` answer. */

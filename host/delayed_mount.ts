@@ -108,6 +108,7 @@ export class DelayedMount {
   #running: Promise<void> = Promise.resolve();
   #waiters: PromiseWithResolvers<void>[] = [];
   #tried: PromiseWithResolvers<boolean> | undefined;
+  #attended: (() => void)[] = [];
 
   /** Makes a replacement in the state `held`; {@linkcode DelayedMount.start} lets it begin. */
   constructor(effects: DelayedMountEffects, observer: DelayedMountObserver, rules: RetryRules) {
@@ -174,6 +175,12 @@ export class DelayedMount {
     return waiter.promise;
   }
 
+  /** Resolves when it is done or over, or as soon as an attempt that is under way, or the next one, has failed. */
+  tried(): Promise<void> {
+    if (this.#state === "done" || this.#state === "failed") return Promise.resolve();
+    return new Promise((resolve) => this.#attended.push(resolve));
+  }
+
   /**
    * Ends it, unless it is committing or done: resolves to true when nothing of it is left. While it commits, waits for the outcome
    * and then answers false when it is done, or ends what failed.
@@ -238,6 +245,7 @@ export class DelayedMount {
       }
       this.#state = "waiting";
       this.#tried?.resolve(false);
+      this.#tell();
       this.#retryAt = effects.now() + pause;
       this.#observer.step("waiting");
       this.#abort = new AbortController();
@@ -315,7 +323,12 @@ export class DelayedMount {
     this.#settle(error);
   }
 
+  #tell(): void {
+    for (const resolve of this.#attended.splice(0)) resolve();
+  }
+
   #settle(error?: ControlError): void {
+    this.#tell();
     for (const waiter of this.#waiters.splice(0)) {
       if (error === undefined) waiter.resolve();
       else waiter.reject(error);

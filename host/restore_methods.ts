@@ -16,6 +16,7 @@ import { lockedMappingsBelow } from "./locked_mappings.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import { watchProcess } from "./process_watch.ts";
 import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
+import { resumeTree } from "./stopped_tree.ts";
 import { within } from "./time_limit.ts";
 import { whenUntraced } from "./traced_tree.ts";
 
@@ -43,6 +44,8 @@ export class RestoreMethods {
   #unwatch: (() => void) | undefined;
   /** Ends the wait for the moment at which the tree is let go. */
   #cancelRelease: (() => void) | undefined;
+  /** The restored tree's first process. */
+  #init: number | undefined;
 
   /** Makes the methods. */
   constructor(context: Pick<DaemonContext, "log">, parts: RestoreParts) {
@@ -106,6 +109,7 @@ export class RestoreMethods {
       throw new ControlError("wrong_mode", message, { mount: wrong.id, mode: wrong.mode });
     }
     if (init !== undefined) refuseLocked(init, mounts);
+    this.#init = init;
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
   }
 
@@ -120,17 +124,30 @@ export class RestoreMethods {
 
   /** `restore.release`. */
   // deno-lint-ignore require-await -- it fails by rejecting
-  async release({ init }: Params<"restore.release">): Promise<Result<"restore.release">> {
+  async release({ init, resume }: Params<"restore.release">): Promise<Result<"restore.release">> {
     const mounts = this.#mounts();
+    const tree = init ?? this.#init;
+    if (resume && tree === undefined) {
+      throw new ControlError("wrong_mode", "restore.check was not told which tree is restored");
+    }
     this.#cancelRelease?.();
-    this.#cancelRelease = init === undefined ? undefined : whenUntraced(init, () => this.#release());
-    if (init === undefined) this.#release();
+    const release = () => this.#release(resume ? tree : undefined);
+    this.#cancelRelease = init === undefined ? undefined : whenUntraced(init, release);
+    if (init === undefined) release();
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
   }
 
-  #release(): void {
+  /** @param stopped the tree that is to go on when its mounts are in place, or cannot be mounted */
+  #release(stopped: number | undefined): void {
+    const mounts = this.#parts.selected();
     this.#endWatch();
-    for (const { replacement } of this.#parts.selected()) replacement?.delayed.start();
+    for (const { replacement } of mounts) replacement?.delayed.start();
+    if (stopped === undefined) return;
+    void Promise.all(mounts.map(({ replacement }) => replacement?.delayed.tried())).then(() => {
+      const count = resumeTree(stopped);
+      const text = `the restored tree goes on: ${count === 1 ? "1 process" : `${count} processes`}`;
+      this.#context.log.write("info", text);
+    });
   }
 
   /** @throws {ControlError} when there are none */

@@ -48,7 +48,10 @@ Deno.test("criu-hook: each stage orders its part of the daemon, and tells it in 
     "spfs criu-hook: pre-resume: 2 mounts in place, 1 of them served from the real file system already\n",
     "spfs criu-hook: post-resume: 2 mounts released\n",
   ]);
-  assertEquals(given, [{ init: 77 }, { serveWithinMs: 1000 }, {}]);
+  assertEquals(given, [{ init: 77 }, { serveWithinMs: 1000 }, { resume: false }]);
+  const stopped = { env: { CRTOOLS_SCRIPT_ACTION: "post-resume", SPFS_STOPPED: "1" } };
+  assertMatch((await daemon.run(["criu-hook"], stopped)).out, /: 2 mounts released; the tree goes on when /);
+  assertEquals(given[3], { resume: true });
 });
 
 Deno.test("criu-hook: what the daemon refuses, and a daemon that is not there, fail by one line", async () => {

@@ -354,3 +354,21 @@ for (const when of ["mounting", "mounted", "attempt 1 ok -", "proxy", "commit"])
     assertEquals(world.trace.includes("committed"), !ended);
   });
 }
+
+Deno.test("delayed mount: tried as soon as it is in place, an attempt has failed, or it is over", async () => {
+  const world = new World();
+  world.attempts.push(fails(refused), never);
+  const mount = world.make();
+  const first = mount.tried();
+  mount.start();
+  await first;
+  assertEquals(world.trace, ["mounting", "attempt 1 ECONNREFUSED 100", "waiting"]);
+  const second = mount.tried();
+  assertEquals(await mount.cancel(cancelled()), true);
+  await second;
+  const other = new World().make();
+  other.start();
+  await other.tried();
+  assertEquals(other.status.state, "done");
+  await other.tried();
+});

@@ -118,6 +118,46 @@ export class Images {
     return this.#pid;
   }
 
+  /**
+   * The command that restores the tree, detached, for somebody else to run, with CRIU's log in `restore.log`. The restored process ends with
+   * the sandbox.
+   */
+  restoreCommand(options: readonly string[] = []): string[] {
+    this.#sandbox.adopt(this.#pid);
+    const log = ["--log-file", "restore.log", "-v4"];
+    return [this.#criu, "restore", "--images-dir", this.directory, ...log, "--restore-detached", ...options];
+  }
+
+  /** Restores the tree by `spfs restore`, which ends when CRIU does. @throws {Error} with the end of CRIU's log */
+  async restoreWrapped(
+    binary: Binary,
+    env: Record<string, string>,
+    options: readonly string[] = [],
+  ): Promise<number> {
+    const [program, ...first] = binary.command;
+    const args = [...first, "restore", "--", ...this.restoreCommand(options)];
+    const child = this.#sandbox.start(program, args, { env });
+    await child.closeInput();
+    const { code, stderr } = await child.ended();
+    if (code !== 0) {
+      const told = await Deno.readTextFile(`${this.directory}/restore.log`).catch(() => "");
+      throw new Error(
+        `criu restore ended with ${code}: ${stderr}\n${told.split("\n").slice(-25).join("\n")}`,
+      );
+    }
+    return this.#pid;
+  }
+
+  /** Whether CRIU has said in its log that the tree is restored and runs. */
+  get isRestored(): boolean {
+    try {
+      return this.log("restore").includes("Restore finished successfully");
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
   /** CRIU takes one file: the executable itself is one, for the sources a script has to be written. */
   async #actionScript(binary: Binary, command: "dump-hook" | "criu-hook"): Promise<string> {
     if (binary.command.length === 1) return binary.command[0];

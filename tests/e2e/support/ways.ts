@@ -49,8 +49,16 @@ export const byPlugin: Way = {
   },
 };
 
+/** `spfs restore` runs CRIU. */
+export const byWrapper: Way = {
+  name: "wrapper",
+  needs: {},
+  restore: (images, { binary, runtime, options, env }) =>
+    images.restoreWrapped(binary, { SPFS_RUNTIME_DIR: runtime, ...env }, options),
+};
+
 /** All of them. */
-export const ways: readonly Way[] = [byActionScript, byPlugin];
+export const ways: readonly Way[] = [byActionScript, byPlugin, byWrapper];
 
 /** What CRIU gets for a restore by the plugin. */
 export async function pluginRun(
