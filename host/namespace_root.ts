@@ -64,7 +64,9 @@ export class NamespaceRoot implements Disposable {
       const path = mountpoint.subarray(1);
       const open = (from: number) =>
         owned.use(Fd.own(check(openat(from, cstr(path), flags), "openat", mountpoint)));
-      const [fd, target] = [open(root), open(copy)];
+      // First: FUSE finds out that a directory is not there any more by being looked at, and the kernel then takes off what is mounted on it.
+      const target = open(copy);
+      const fd = open(root);
       if (mountIdOf(fd.raw) !== BigInt(child)) {
         throw new SysError("openat", Errno.EBUSY, { path: pathText(mountpoint) });
       }

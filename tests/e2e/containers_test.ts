@@ -1,9 +1,9 @@
 /** Containers without an engine: what a process holds on mounts of its own mount namespace is restored on stand-ins and moved there. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { e2e } from "./support/case.ts";
 import { run } from "./support/child.ts";
 import { Container } from "./support/container.ts";
-import { mountsBelow } from "./support/proc.ts";
+import { mountsBelow, mountsIn } from "./support/proc.ts";
 import { Remote } from "./support/remote.ts";
 import type { Sandbox } from "./support/sandbox.ts";
 import { type Binary, Spfs } from "./support/spfs.ts";
@@ -86,13 +86,15 @@ await e2e(
 );
 
 await e2e(
-  "the root of a container, with what is mounted on it and processes that may not change their root, is waited for and swapped",
+  "the root of a container, which may not change its root, is waited for and swapped with what is mounted on it, or left as it is",
   async (sandbox, binary) => {
     const remote = await Remote.make(sandbox);
     await remote.attach();
     const container = await Container.make(sandbox, ["work"], { root: remote });
     container.fill(container.at("/work"));
     const images = await container.dump(["/work"], ["--external", "mnt[/out]:out"], binary);
+    await run("umount", [container.at("/out")]);
+    Deno.removeSync(container.at("/out"));
     await run("umount", ["--recursive", container.rootfs]);
     await remote.detach();
 
@@ -114,11 +116,19 @@ await e2e(
     container.go();
     await spfs.parked("root", 1);
     await remote.attach();
+    await spfs.event("replace.progress", ({ step }) => step === "failed");
+    const refused = await assertRejects(() => spfs.call("mount.retry", { mount: "root", wait: true }));
+    assertMatch((refused as Error).message, /cannot be replaced at \/ .*ENOENT/);
+    assertEquals(mountsIn(container.pid), ["/", "/out", "/proc"]);
+    const elsewhere = sandbox.directory("elsewhere");
+    await remote.mount(elsewhere);
+    Deno.mkdirSync(`${elsewhere}/out`);
+    await remote.unmount(elsewhere);
+    await spfs.call("mount.retry", { mount: "root", wait: true });
     const { swap } = await spfs.event("replace.done", ({ ok }) => ok);
     assertEquals([swap?.processes.map(({ pid }) => pid), swap?.left], [[container.pid], []]);
     await container.wentOn(device);
-    const mounts = Deno.readTextFileSync(`/proc/${container.pid}/mountinfo`).trim().split("\n");
-    assertEquals(mounts.map((line) => line.split(" ")[4]).sort(), ["/", "/out", "/proc"]);
+    assertEquals(mountsIn(container.pid), ["/", "/out", "/proc"]);
     await container.ends(["/work"]);
     spfs.closeInput();
     assertEquals((await spfs.ended()).code, 0);

@@ -33,6 +33,12 @@ export function mountsBelow(path: string): SeenMount[] {
   })).filter(({ mountpoint }) => mountpoint === path || mountpoint.startsWith(`${path}/`));
 }
 
+/** Where something is mounted in the mount namespace of a process, in order. */
+export function mountsIn(pid: number): string[] {
+  const mounts = parseMountinfo(Deno.readFileSync(`/proc/${pid}/mountinfo`));
+  return mounts.map(({ mountpoint }) => text.decode(mountpoint)).sort();
+}
+
 /** Whether a process exists and is no zombie. */
 export function isAlive(pid: number): boolean {
   const state = processState(pid);
