@@ -45,6 +45,26 @@ static void check_private(void)
 	both_at += 100;
 }
 
+/* ---- beyond: an offset behind the end of the file */
+
+static int beyond;
+
+static void set_up_beyond(void)
+{
+	make_file("beyond", 3, 100);
+	beyond = open_in("beyond", O_RDWR);
+	must(lseek(beyond, 7000, SEEK_SET) == 7000);
+}
+
+static void check_beyond(void)
+{
+	char byte;
+	struct stat st;
+	expect(lseek(beyond, 0, SEEK_CUR) == 7000, "it is at %ld", (long)lseek(beyond, 0, SEEK_CUR));
+	expect(read(beyond, &byte, 1) == 0, "there is something");
+	expect(fstat(beyond, &st) == 0 && st.st_size == 100, "%ld bytes", (long)st.st_size);
+}
+
 /* ---- dup: one description under several numbers of one process */
 
 static int dup_first, dup_second, dup_high, dup_cloexec;
@@ -207,29 +227,41 @@ static void check_flags(void)
 
 static int path_file, path_directory, path_link, path_fifo;
 
-static void set_up_path(void)
+static void set_up_path_files(void)
 {
 	must(mkdir(in("folder"), 0755) == 0);
 	make_file("folder/file", 9, 5000);
-	must(symlink("file", in("folder/link")) == 0 && mkfifo(in("folder/fifo"), 0600) == 0);
 	path_file = open_in("folder/file", O_PATH);
 	path_directory = open_in("folder", O_PATH | O_DIRECTORY);
+}
+
+static void set_up_path(void)
+{
+	set_up_path_files();
+	must(symlink("file", in("folder/link")) == 0 && mkfifo(in("folder/fifo"), 0600) == 0);
 	path_link = open_in("folder/link", O_PATH | O_NOFOLLOW);
 	path_fifo = open_in("folder/fifo", O_PATH);
+}
+
+static void check_path_files(void)
+{
+	struct stat st;
+	char byte;
+	expect(fstat(path_file, &st) == 0 && st.st_size == 5000, "O_PATH file: %ld bytes", (long)st.st_size);
+	expect(read(path_file, &byte, 1) < 0 && errno == EBADF, "the O_PATH file can be read");
+	expect((fcntl(path_file, F_GETFL) & O_PATH) != 0, "O_PATH is gone: %o", fcntl(path_file, F_GETFL));
+	int inside = openat(path_directory, "file", O_RDONLY);
+	expect(inside >= 0 && reads_pattern(inside, 9, 0, 100), "nothing in the O_PATH directory");
+	close(inside);
 }
 
 static void check_path(void)
 {
 	struct stat st;
 	char text[16] = "";
-	expect(fstat(path_file, &st) == 0 && st.st_size == 5000, "O_PATH file: %ld bytes", (long)st.st_size);
-	expect(read(path_file, text, 1) < 0 && errno == EBADF, "the O_PATH file can be read");
-	expect((fcntl(path_file, F_GETFL) & O_PATH) != 0, "O_PATH is gone: %o", fcntl(path_file, F_GETFL));
+	check_path_files();
 	expect(readlinkat(path_link, "", text, sizeof text) == 4 && memcmp(text, "file", 4) == 0, "the link is %.16s", text);
 	expect(fstat(path_fifo, &st) == 0 && S_ISFIFO(st.st_mode), "the FIFO is %o", st.st_mode);
-	int inside = openat(path_directory, "file", O_RDONLY);
-	expect(inside >= 0 && reads_pattern(inside, 9, 0, 100), "nothing in the O_PATH directory");
-	close(inside);
 }
 
 /* ---- devices: nodes on the mount */
@@ -344,6 +376,8 @@ static void check_full(void)
 
 static const struct victim_case cases[] = {
 	{ "private", set_up_private, check_private, NULL }, { "dup", set_up_dup, check_dup, NULL },
+	{ "beyond", set_up_beyond, check_beyond, NULL },
+	{ "path-files", set_up_path_files, check_path_files, NULL }, /* CRIU dumps no O_PATH descriptors of FIFOs */
 	{ "forked", set_up_forked, check_forked, NULL },    { "passed", set_up_passed, check_passed, NULL },
 	{ "flags", set_up_flags, check_flags, NULL },	    { "path", set_up_path, check_path, NULL },
 	{ "devices", set_up_devices, check_devices, NULL }, { "cloexec", set_up_cloexec, check_cloexec, NULL },

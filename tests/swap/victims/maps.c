@@ -246,6 +246,23 @@ static void check_locked(void)
 	expect(pattern_matches(10, 0, locked_beyond, 2 * PAGE), "other bytes");
 }
 
+/* ---- locked-shared: the part of it that can be restored without its file system */
+
+static unsigned char *locked_shared;
+
+static void set_up_locked_shared(void)
+{
+	make_file("locked-shared", 14, 2 * PAGE);
+	locked_shared = map("locked-shared", O_RDWR, PROT_READ, MAP_SHARED, 2, 0);
+	must(mlock(locked_shared, 2 * PAGE) == 0);
+}
+
+static void check_locked_shared(void)
+{
+	expect(pattern_matches(14, 0, locked_shared, 2 * PAGE), "other bytes");
+	expect(munlock(locked_shared, 2 * PAGE) == 0 && mlock(locked_shared, 2 * PAGE) == 0, "it cannot be locked");
+}
+
 /* ---- pieces: a file in many neighbouring mappings, out of order, with holes and with a guard on both sides */
 
 enum { PIECES = 40 };
@@ -365,6 +382,7 @@ static const struct victim_case cases[] = {
 	{ "code", set_up_code, check_code, NULL },		{ "beyond", set_up_beyond, check_beyond, NULL },
 	{ "rights", set_up_rights, check_rights, NULL },	{ "advised", set_up_advised, NULL, NULL },
 	{ "locked", set_up_locked, check_locked, NULL },	{ "pieces", set_up_pieces, check_pieces, NULL },	{ "ghost", set_up_ghost, check_ghost, NULL },
+	{ "locked-shared", set_up_locked_shared, check_locked_shared, NULL },
 	{ "inherited", set_up_inherited, check_inherited, NULL }, { "large", set_up_large, check_large, NULL },
 };
 VICTIM(cases)
