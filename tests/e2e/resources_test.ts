@@ -27,6 +27,9 @@ const programs: readonly TreeProgram[] = [
   { name: "exe", program: "places", cases: ["exe"], placed: true },
 ];
 
+// To look for a build id CRIU would open the file with the write lease, and wait until the kernel has broken that, after 45 s.
+const dumpOptions = ["--file-locks", "--link-remap", "--file-validation", "filesize"];
+
 for (const way of ways) {
   await e2e(
     `${way.name}: what processes have on a file system waits for it, and goes to it`,
@@ -40,7 +43,7 @@ for (const way of ways) {
       tree.order("check");
       assertEquals(await tree.answers(), tree.right, "before the dump");
       const { pids } = tree;
-      const images = await Images.dump(sandbox, tree.pid, ["--file-locks", "--link-remap"], binary);
+      const images = await Images.dump(sandbox, tree.pid, dumpOptions, binary);
       await remote.unmount(mountpoint);
       await remote.detach();
       // Their numbers are needed, and whoever inherited them may take its time.
