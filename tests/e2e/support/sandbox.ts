@@ -17,6 +17,8 @@ export class LeakError extends Error {
 export class Sandbox implements AsyncDisposable {
   /** The directory. */
   readonly path: string;
+  /** A command by which every program is started such as nsenter(1) with its options. None at first. */
+  enter: readonly string[] = [];
   readonly #children = new Set<Child>();
   readonly #adopted = new Set<number>();
   readonly #loops = new Map<string, string>();
@@ -45,7 +47,8 @@ export class Sandbox implements AsyncDisposable {
   /** Starts a program that ends with the sandbox at the latest. @throws {Error} when the sandbox is being taken down */
   start(command: string, args: readonly string[] = [], options: ChildOptions = {}): Child {
     if (this.#closing) throw new Error(`${command}: the sandbox is being taken down`);
-    const child = Child.start(command, args, options);
+    const [program, ...all] = [...this.enter, command, ...args];
+    const child = Child.start(program!, all, options);
     this.#children.add(child);
     return child;
   }

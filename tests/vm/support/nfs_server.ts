@@ -60,7 +60,7 @@ export class NfsServer implements AsyncDisposable {
     const host = Child.start("unshare", ["--net", "--mount", "sleep", "infinity"], { limitMs: 300_000 });
     const server = new NfsServer(directory, host);
     try {
-      const network = (pid: number | "self") => Deno.readLinkSync(`/proc/${pid}/ns/net`);
+      const network = (of: number | "self") => Deno.readLinkSync(`/proc/${of}/ns/net`);
       await until("the server's namespaces", () => network(host.pid) !== network("self"));
       const client = ["--target", String(near), "--net", "ip"];
       await run("nsenter", [

@@ -27,6 +27,8 @@ export function victim(name: string): string {
 export interface SceneOptions extends ExportOptions {
   /** The options with which the file system is mounted, "vers=4.2,hard" by default. */
   readonly mount?: string;
+  /** Whether the server can be reached only from a network namespace, in which everything happens then; no by default. */
+  readonly inside?: boolean;
 }
 
 /** A stand-in and its daemon. */
@@ -55,13 +57,21 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Starts the server; nothing is mounted yet. */
-  static async make({ mount = "vers=4.2,hard", ...options }: SceneOptions = {}): Promise<Scene> {
-    return new Scene(new Sandbox("spfs-vm-"), await NfsServer.start(options), mount);
+  static async make({ mount = "vers=4.2,hard", inside = false, ...options }: SceneOptions): Promise<Scene> {
+    const sandbox = new Sandbox("spfs-vm-");
+    if (!inside) return new Scene(sandbox, await NfsServer.start(options), mount);
+    const { pid } = sandbox.start("unshare", ["--net", "sleep", "infinity"]);
+    const network = (of: number | "self") => Deno.readLinkSync(`/proc/${of}/ns/net`);
+    await until("the network namespace", () => network(pid) !== network("self"));
+    sandbox.enter = ["nsenter", "--target", String(pid), "--net"];
+    return new Scene(sandbox, await NfsServer.start({ near: pid, ...options }), mount);
   }
 
   /** Mounts the file system. */
   async mount(): Promise<void> {
-    await run("mount", ["-t", "nfs", "-o", this.options, this.server.source, this.mountpoint]);
+    const command = ["mount", "-t", "nfs", "-o", this.options, this.server.source, this.mountpoint];
+    const [program, ...args] = [...this.sandbox.enter, ...command];
+    await run(program!, args);
   }
 
   /** Takes it away. */
