@@ -14,7 +14,7 @@ import { makeDisk } from "./image.ts";
 const root = new URL("../../../", import.meta.url).pathname;
 
 /** The C programs that tests start in the guest, relative to the project. */
-const victims = ["tests/e2e/victims/logger.c", "tests/vm/victims/crowd.c"];
+const victims = ["tests/e2e/victims/logger.c", "tests/vm/victims/holder.c", "tests/vm/victims/crowd.c"];
 
 const script = `
 export TMPDIR=/tmp NO_COLOR=1 SPFS_CRIU=/usr/sbin/criu SPFS_TIME_FACTOR=5
