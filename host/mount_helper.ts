@@ -38,7 +38,8 @@ export async function findHelper(type: string): Promise<MountHelper | undefined>
       const program = `${directory}/mount.${name}`;
       const isFile = await Deno.stat(program).then((stat) => stat.isFile, () => false);
       if (!isFile) continue;
-      const typed = subtype === undefined ? [] : ["-t", type];
+      // A helper of exactly this type knows it, and sshfs, which is one, does not take it.
+      const typed = name === type ? [] : ["-t", type];
       return {
         program,
         arguments: (source, target, options) => [
