@@ -1,6 +1,6 @@
 /**
  * What a restore by CRIU takes longer for spfs: the same images are restored onto the real mounts, and onto stand-ins that are made of the
- * images by CRIU's action script, in turn.
+ * images, by CRIU's action script, by its plugin and by `spfs restore`, in turn.
  *
  * @module
  */
@@ -10,6 +10,8 @@ import { isAlive, mountsBelow, until } from "../tests/e2e/support/proc.ts";
 import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import type { Binary } from "../tests/e2e/support/spfs.ts";
 import { compile } from "../tests/e2e/support/victims.ts";
+import { ways } from "../tests/e2e/support/ways.ts";
+import { pluginPath } from "../tools/plugin.ts";
 import { type Figure, figure } from "./statistics.ts";
 
 const SOURCE = new URL("programs/restored.c", import.meta.url).pathname;
@@ -25,12 +27,15 @@ export interface RestoreTimes {
   readonly mounts: number;
   /** Onto the real mounts, without spfs. */
   readonly withoutMs: Figure;
-  /** Onto stand-ins, the real file systems being away. */
-  readonly awayMs: Figure;
-  /** Onto stand-ins, the real file systems being there. */
-  readonly thereMs: Figure;
-  /** What the medians of the two are longer than the first. */
-  readonly addedMs: { readonly away: number; readonly there: number };
+  /** Onto stand-ins, in each way. */
+  readonly ways: Record<string, {
+    /** The real file systems being away. */
+    readonly awayMs: Figure;
+    /** The real file systems being there. */
+    readonly thereMs: Figure;
+    /** What the medians of the two are longer than that without spfs. */
+    readonly addedMs: { readonly away: number; readonly there: number };
+  }>;
 }
 
 /** Measures. */
@@ -67,7 +72,7 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
     return performance.now() - began;
   };
   const options = ["--pidfile", pidfile];
-  const throughSpfs = () => images.restore(binary, { SPFS_RUNTIME_DIR: runtime }, options);
+  const usable = ways.filter(({ needs }) => !needs.plugin || exists(pluginPath));
   const configure = (sources: readonly string[]) =>
     Deno.writeTextFileSync(
       `${images.directory}/spfs-restore.json`,
@@ -79,35 +84,49 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
         replace: { retry: { maxMs: 100, errnos: ["ENOENT"] } },
       }),
     );
-  const values: Record<"without" | "away" | "there", number[]> = { without: [], away: [], there: [] };
+  const without: number[] = [];
+  const times = usable.map((way) => ({ way, away: [] as number[], there: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     await mountReals();
-    values.without.push(await timed(() => images.restorePlainly(options)));
+    without.push(await timed(() => images.restorePlainly(options)));
     await clear();
 
-    configure(reals.map((real) => `${real}.away`));
-    values.away.push(await timed(throughSpfs));
-    reals.forEach((real) => Deno.renameSync(real, `${real}.away`));
-    const isReplaced = () => mountsBelow(sandbox.path).every(({ fstype }) => fstype !== "fuse.spfs");
-    await until("the real file systems", isReplaced);
-    await clear();
-    reals.forEach((real) => Deno.renameSync(`${real}.away`, real));
+    for (const { way, away, there } of times) {
+      const throughSpfs = () => way.restore(images, { binary, runtime, options });
+      configure(reals.map((real) => `${real}.away`));
+      away.push(await timed(throughSpfs));
+      reals.forEach((real) => Deno.renameSync(real, `${real}.away`));
+      const isReplaced = () => mountsBelow(sandbox.path).every(({ fstype }) => fstype !== "fuse.spfs");
+      await until("the real file systems", isReplaced);
+      await clear();
+      reals.forEach((real) => Deno.renameSync(`${real}.away`, real));
 
-    configure(reals);
-    values.there.push(await timed(throughSpfs));
-    await clear();
+      configure(reals);
+      there.push(await timed(throughSpfs));
+      await clear();
+    }
   }
-  const [withoutMs, awayMs, thereMs] = [figure(values.without), figure(values.away), figure(values.there)];
+  const withoutMs = figure(without);
   const added = ({ median }: Figure) => Math.round(median - withoutMs.median);
+  const results = times.map(({ way, away, there }) => {
+    const [awayMs, thereMs] = [figure(away), figure(there)];
+    return [way.name, { awayMs, thereMs, addedMs: { away: added(awayMs), there: added(thereMs) } }] as const;
+  });
   return {
     processes: PROCESSES,
     files: PROCESSES * FILES,
     mounts: MOUNTS,
     withoutMs,
-    awayMs,
-    thereMs,
-    addedMs: { away: added(awayMs), there: added(thereMs) },
+    ways: Object.fromEntries(results),
   };
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 function names(what: string): string[] {
