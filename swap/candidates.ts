@@ -78,7 +78,14 @@ export class Candidates {
     if (this.#bound === undefined) {
       const listed = listUnixSocketsOf(allProcesses());
       const bound = this.#sources.flatMap(({ major, minor }) => socketsOn(listed, major, minor));
-      this.#bound = new Set(bound.flatMap(({ ino, peer }) => [ino, peer ?? 0]).filter(Boolean).map(BigInt));
+      const names = new Set(bound.map(({ ino }) => ino));
+      // Who is connected to one of datagrams is known by that only to itself.
+      const connected = listed.filter(({ peer }) => peer !== undefined && names.has(peer));
+      const inos = [
+        ...bound.flatMap(({ ino, peer }) => [ino, peer ?? 0]),
+        ...connected.map(({ ino }) => ino),
+      ];
+      this.#bound = new Set(inos.filter(Boolean).map(BigInt));
     }
     return this.#bound.has(ino);
   }

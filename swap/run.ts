@@ -204,7 +204,8 @@ function move(
       step,
     });
     transaction.commit();
-    sockets.place(inventory, isMoved, oldOf);
+    sockets.place(inventory, isMoved, oldOf, ({ task }) => actorOf(task));
+    hooks.step?.("placed", 0);
     hooks.switchMounts?.();
   } catch (error) {
     try {

@@ -20,6 +20,7 @@ import {
   isConnectionEnd,
   type NamedEnd,
 } from "./connections.ts";
+import { DatagramPeers } from "./datagram_peers.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
 import { complete } from "./side_by_side.ts";
@@ -48,6 +49,8 @@ export interface BoundSocket {
   readonly path: Uint8Array | undefined;
   /** What the kernel tells of it. */
   readonly socket: UnixSocket;
+  /** Of each datagram socket that is connected to it, one who holds that. */
+  readonly peers: readonly SocketHolder[];
 }
 
 /** What was found. */
@@ -79,7 +82,8 @@ export function findSockets(
   for (const { major, minor } of distinctDevices(sources)) {
     for (const socket of socketsOn(listed, major, minor)) {
       const holders = sockets.get(BigInt(socket.ino));
-      if (holders !== undefined) look(socket, listed, holders, { found, ends, inventory, sources, actorOf });
+      if (holders === undefined) continue;
+      look(socket, listed, holders, { found, ends, inventory, sources, actorOf, sockets });
     }
   }
   for (const end of ends) {
@@ -105,13 +109,14 @@ interface Look {
   readonly inventory: Inventory;
   readonly sources: readonly SourceMount[];
   readonly actorOf: (table: Table) => Actor;
+  readonly sockets: ReadonlyMap<bigint, readonly SocketHolder[]>;
 }
 
 function look(
   socket: UnixSocket,
   all: readonly UnixSocket[],
   holders: readonly SocketHolder[],
-  { found, ends, inventory, sources, actorOf }: Look,
+  { found, ends, inventory, sources, actorOf, sockets }: Look,
 ): void {
   const [first] = holders as [SocketHolder];
   const old = copyOf(actorOf(first.table), first.fd);
@@ -130,7 +135,7 @@ function look(
       const { uid, gid } = inventory.processes.get(pid)!.status;
       return { pid, uid: uid[1], gid: gid[1] };
     });
-    const verdict = withoutPeers(judgeUnixSocket(socket, all, old, credentials));
+    const verdict = withKnownPeers(judgeUnixSocket(socket, all, old, credentials), sockets);
     if (verdict.kind === "obstacle") {
       const { reason, transient } = verdict;
       const more = {
@@ -147,18 +152,26 @@ function look(
       source,
       path,
       socket,
+      peers: verdict.peers.map((ino) => sockets.get(BigInt(ino))![0]!),
     });
   } finally {
     closeFd(old);
   }
 }
 
-/** Datagram sockets with peers stay: each of those would have to be connected to the successor, and back if the swap is undone. */
-function withoutPeers(verdict: UnixMove | UnixObstacle): UnixMove | UnixObstacle {
-  if (verdict.kind === "obstacle" || (verdict.peers.length === 0 && verdict.peer === undefined)) {
-    return verdict;
+/** Who is connected to a datagram socket has to be in somebody's hands; one that is connected to another itself stays. */
+function withKnownPeers(
+  verdict: UnixMove | UnixObstacle,
+  sockets: ReadonlyMap<bigint, readonly SocketHolder[]>,
+): UnixMove | UnixObstacle {
+  if (verdict.kind === "obstacle") return verdict;
+  if (verdict.peer !== undefined) {
+    return { kind: "obstacle", reason: "is connected to another socket", transient: false };
   }
-  return { kind: "obstacle", reason: "has peers that are connected to it", transient: false };
+  const unknown = verdict.peers.find((ino) => !sockets.has(BigInt(ino)));
+  if (unknown === undefined) return verdict;
+  const reason = `has a peer (socket ${unknown}) that no process has which is moved`;
+  return { kind: "obstacle", reason, transient: false };
 }
 
 function isEqual(one: Uint8Array, other: Uint8Array): boolean {
@@ -174,6 +187,7 @@ export class SocketMoves implements Disposable {
   readonly #moves: readonly BoundSocket[];
   readonly #fresh = new Map<BoundSocket, FreshUnixSocket>();
   readonly #connections: ConnectionMoves;
+  readonly #peers = new DatagramPeers();
 
   constructor(moves: readonly BoundSocket[], connections: readonly Connection[]) {
     this.#moves = moves;
@@ -239,7 +253,7 @@ export class SocketMoves implements Disposable {
   }
 
   /**
-   * Gives them their names.
+   * Gives them their names, and connects who was connected to the old ones.
    *
    * @throws {SysError}; {SocketRefused} when somebody has connected or sent something since the old one was looked at
    */
@@ -247,12 +261,15 @@ export class SocketMoves implements Disposable {
     inventory: Inventory,
     isMoved: (description: Description) => boolean,
     old: (description: Description) => number | undefined,
+    actorOf: (table: Table) => Actor,
   ): void {
-    for (const [{ description, path }, fresh] of this.#fresh) {
+    for (const [{ description, path, peers }, fresh] of this.#fresh) {
       if (!isMoved(description)) continue;
       fresh.place();
       const before = old(description);
-      if (before === undefined || !hasQueued(before)) continue;
+      if (before === undefined) continue;
+      this.#peers.move(peers, before, fresh, inventory, actorOf);
+      if (!hasQueued(before)) continue;
       const more = { reason: "was connected or sent to meanwhile", ...(path && { path }), transient: true };
       throw new SocketRefused(socketObstacle(inventory, description.holders[0]!, more));
     }
@@ -260,11 +277,13 @@ export class SocketMoves implements Disposable {
 
   /** Makes it final. */
   keep(): void {
+    this.#peers.keep();
     for (const fresh of this.#fresh.values()) fresh.keep();
   }
 
   /** Takes back what is not kept. */
   [Symbol.dispose](): void {
+    this.#peers[Symbol.dispose]();
     this.#connections[Symbol.dispose]();
     for (const fresh of this.#fresh.values()) fresh[Symbol.dispose]();
     this.#fresh.clear();

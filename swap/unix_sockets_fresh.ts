@@ -73,7 +73,7 @@ export interface BoundFile {
  * @returns the file, or a negated error number: ENOENT when the socket is not bound to one.
  */
 export function boundFile(socketFd: number): BoundFile | number {
-  const raw = ioctl(socketFd, SIOCUNIXFILE, 0n);
+  const raw = boundDescriptor(socketFd);
   if (raw < 0) return raw;
   using file = Fd.own(raw);
   const buffer = new Uint8Array(8192);
@@ -82,6 +82,11 @@ export function boundFile(socketFd: number): BoundFile | number {
   const out = new StatxBuffer();
   const result = fstat(file.raw, STATX_MNT_ID, out, AT_STATX_DONT_SYNC);
   return result < 0 ? result : { path: buffer.subarray(0, length), mountId: Number(out.mntId) };
+}
+
+/** An O_PATH descriptor of the file that a socket is bound to, the caller's, or a negated error number; asks no file system. */
+export function boundDescriptor(socketFd: number): number {
+  return ioctl(socketFd, SIOCUNIXFILE, 0n);
 }
 
 /** The bytes of a path's directory and of its last name. */

@@ -234,6 +234,43 @@ static void worker_set_check(void)
 	send_all(client_end, 1);
 }
 
+/* Others are connected to a socket of datagrams; what they send arrives, and goes to it alone. */
+static struct peer sender, other_sender;
+
+static void sender_start(void)
+{
+	close(server_end);
+	type = SOCK_DGRAM;
+	connect_there();
+}
+
+static void sender_check(void)
+{
+	has_name(getsockname, client_end, NULL);
+	has_name(getpeername, client_end, name);
+	send_all(client_end, 1);
+}
+
+static void datagrams_set_up(void)
+{
+	name = in("log");
+	struct sockaddr_un address = address_of(name);
+	server_end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(server_end >= 0 && bind(server_end, (struct sockaddr *)&address, sizeof address) == 0);
+	type = SOCK_DGRAM;
+	sender = peer_fork(sender_start, sender_check);
+	other_sender = peer_fork(sender_start, sender_check);
+}
+
+static void datagrams_check(void)
+{
+	has_name(getsockname, server_end, name);
+	peer_check(&sender);
+	receive_all(server_end, 1);
+	peer_check(&other_sender);
+	receive_all(server_end, 1);
+}
+
 /* Who listened has ended. */
 static void orphan_set_up(void)
 {
@@ -294,6 +331,7 @@ static const struct victim_case cases[] = {
 	{ "packets", packets_set_up, both_check, both_finish },
 	{ "shut", shut_set_up, shut_check, shut_finish },
 	{ "worker", worker_set_up, worker_set_check, NULL },
+	{ "datagrams", datagrams_set_up, datagrams_check, NULL },
 	{ "orphan", orphan_set_up, orphan_check, NULL },
 	{ "told", told_set_up, look_at_server, NULL },
 	{ "urgent", urgent_set_up, urgent_check, NULL },
