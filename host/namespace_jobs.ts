@@ -22,11 +22,15 @@ export interface JobOptions<J extends NamespaceJob> {
 }
 
 /** Runs a job on a worker. */
-export type RunJob = <J extends NamespaceJob>(
-  name: J,
-  job: NamespaceJobs[J]["job"],
-  options?: JobOptions<J>,
-) => Promise<NamespaceJobs[J]["result"]>;
+export interface RunJob {
+  <J extends NamespaceJob>(
+    name: J,
+    job: NamespaceJobs[J]["job"],
+    options?: JobOptions<J>,
+  ): Promise<NamespaceJobs[J]["result"]>;
+  /** Has a worker load for a job that is about to come, unless one waits for jobs already. It ends when none comes for a moment. */
+  readonly ahead: () => void;
+}
 
 /** How many workers load at a time. */
 const loadingAtOnce = 4;
@@ -39,7 +43,11 @@ const loadingAtOnce = 4;
  */
 export function createRunJob(start: () => Worker, lingerMs: number = 1000): RunJob {
   const pool = new Pool(start, lingerMs);
-  return (name, job, { signal, late } = {}) => {
+  const run = <J extends NamespaceJob>(
+    name: J,
+    job: NamespaceJobs[J]["job"],
+    { signal, late }: JobOptions<J> = {},
+  ): Promise<NamespaceJobs[J]["result"]> => {
     const { promise, resolve, reject } = Promise.withResolvers<NamespaceJobs[typeof name]["result"]>();
     if (signal?.aborted) {
       reject(signal.reason);
@@ -63,6 +71,7 @@ export function createRunJob(start: () => Worker, lingerMs: number = 1000): RunJ
     pool.add(task);
     return promise;
   };
+  return Object.assign(run, { ahead: () => pool.ahead() });
 }
 
 interface Task {
@@ -81,6 +90,10 @@ class Pool {
   constructor(start: () => Worker, lingerMs: number) {
     this.#start = start;
     this.#lingerMs = lingerMs;
+  }
+
+  ahead(): void {
+    if (this.#idle.size === 0 && this.#loading === 0) this.#startOne();
   }
 
   add(task: Task): void {

@@ -38,7 +38,7 @@ export interface RestoreParts {
 
 /** The methods of restores. */
 export class RestoreMethods {
-  readonly #context: Pick<DaemonContext, "log">;
+  readonly #context: Pick<DaemonContext, "log" | "run">;
   readonly #parts: RestoreParts;
   /** Ends the watch over the process that restores. */
   #unwatch: (() => void) | undefined;
@@ -48,7 +48,7 @@ export class RestoreMethods {
   #init: number | undefined;
 
   /** Makes the methods. */
-  constructor(context: Pick<DaemonContext, "log">, parts: RestoreParts) {
+  constructor(context: Pick<DaemonContext, "log" | "run">, parts: RestoreParts) {
     this.#context = context;
     this.#parts = parts;
   }
@@ -72,6 +72,8 @@ export class RestoreMethods {
     const made = await Promise.allSettled(orders.map((order) => this.#make(order, request)));
     const failed = made.find((result) => result.status === "rejected");
     if (failed === undefined) {
+      // For the real file systems, which are looked for as soon as CRIU is done.
+      this.#context.run.ahead();
       return {
         mounts: made.filter((result) => result.status === "fulfilled").map(({ value }) => value.told),
       };

@@ -30,6 +30,21 @@ Deno.test("namespace jobs: a worker that has loaded gets the job, and is ended w
   assertEquals(workers[0]!.terminated, true);
 });
 
+Deno.test("namespace jobs: a worker that was started ahead gets the next job, and none is started beside it", async () => {
+  const { run, workers } = make();
+  run.ahead();
+  run.ahead();
+  const job = run("close", { fd: 7 });
+  assertEquals(workers.length, 1);
+  workers[0]!.post({ loaded: true });
+  run.ahead();
+  assertEquals(workers[0]!.sent, [{ name: "close", job: { fd: 7 } }]);
+  workers[0]!.post(done);
+  await job;
+  await turn();
+  assertEquals(workers.map(({ terminated }) => terminated)[0], true);
+});
+
 Deno.test("namespace jobs: a failure keeps errno and whether it was rolled back", async () => {
   const { run, workers } = make();
   const job = run("closeArea", { path: "/x" });
