@@ -354,9 +354,26 @@ static int leader_fd, leader_to[2], leader_from[2];
 static off_t *leader_at;
 static pid_t leader_pid;
 
+/* Nothing announces it: until then the first thread's files may be there or not. */
+static void await_end_of_first(void)
+{
+	char path[64], text[512], *state;
+	snprintf(path, sizeof path, "/proc/%d/stat", getpid());
+	do {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t length = read(fd, text, sizeof text - 1);
+		must(fd >= 0 && length > 0);
+		close(fd);
+		text[length] = '\0';
+		must((state = strrchr(text, ')')) != NULL);
+	} while (state[2] != 'Z' && usleep(1000) == 0);
+}
+
 static void *outlive(void *unused)
 {
-	char order;
+	char order = 'e';
+	await_end_of_first();
+	must(write(leader_from[1], &order, 1) == 1);
 	while (read(leader_to[0], &order, 1) == 1) {
 		order = (char)reads_pattern(leader_fd, 10, *leader_at, 25);
 		*leader_at += 25;
@@ -382,6 +399,8 @@ static void set_up_leader(void)
 		close(leader_to[1]);
 		pthread_exit(NULL);
 	}
+	char ended;
+	must(read(leader_from[0], &ended, 1) == 1);
 	belongs(leader_pid);
 }
 
