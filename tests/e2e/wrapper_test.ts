@@ -69,7 +69,7 @@ await e2e(
     assertEquals([code, stderr], [0, ""]);
     assertMatch(
       stdout,
-      /\nrestored; 1 of 1 mount replaced\n {2}\/.*\/mnt: replaced, \d+ process(es)? moved.*\n$/,
+      /\nrestored; 1 of 1 mount replaced\n {2}.*\/mnt: replaced, \d+ process(es)? moved.*\n$/,
     );
     await scene.ends(scene.images.pid);
   },
@@ -85,7 +85,7 @@ await e2e(
     assertEquals(code, 0, stderr);
     const { socket } = scene;
     assert(stdout.endsWith(`\nthe rest goes on by itself: spfs status --socket ${socket}\n`), stdout);
-    assertMatch(stdout, /\nrestored; 0 of 1 mount replaced\n {2}\/.*\/mnt: /);
+    assertMatch(stdout, /\nrestored; 0 of 1 mount replaced\n {2}.*\/mnt: /);
     Deno.kill(scene.images.pid, "SIGUSR1");
     await scene.remote.attach();
     await scene.ends(scene.images.pid);
