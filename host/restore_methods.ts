@@ -44,6 +44,8 @@ export class RestoreMethods {
   #unwatch: (() => void) | undefined;
   /** Ends the wait for the moment at which the tree is let go. */
   #cancelRelease: (() => void) | undefined;
+  /** What is released when CRIU lets the tree go: its first process, and how. */
+  #pending: { readonly init: number; readonly release: () => void } | undefined;
   /** The restored tree's first process. */
   #init: number | undefined;
 
@@ -135,6 +137,7 @@ export class RestoreMethods {
     this.#cancelRelease?.();
     const release = () => this.#release(resume ? tree : undefined);
     this.#cancelRelease = init === undefined ? undefined : whenUntraced(init, release);
+    this.#pending = init === undefined ? undefined : { init, release };
     if (init === undefined) release();
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
   }
@@ -163,7 +166,10 @@ export class RestoreMethods {
   #watch(process: number): void {
     this.#endWatch();
     this.#unwatch = watchProcess(process, () => {
+      const pending = this.#pending;
       this.#endWatch();
+      // With its end it has let the tree go, and that was all that was waited for.
+      if (pending !== undefined && isThere(pending.init)) return pending.release();
       for (const mount of this.#parts.selected()) {
         const text = `process ${process} has ended before the restore was released: the stand-in ends`;
         this.#context.log.write("warn", text, { mount: mount.id });
@@ -175,7 +181,16 @@ export class RestoreMethods {
   #endWatch(): void {
     this.#unwatch?.();
     this.#cancelRelease?.();
-    this.#unwatch = this.#cancelRelease = undefined;
+    this.#unwatch = this.#cancelRelease = this.#pending = undefined;
+  }
+}
+
+/** Whether a process has not ended. */
+function isThere(pid: number): boolean {
+  try {
+    return !/^State:\t[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
   }
 }
 
