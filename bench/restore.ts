@@ -11,6 +11,7 @@ import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import type { Binary } from "../tests/e2e/support/spfs.ts";
 import { compile } from "../tests/e2e/support/victims.ts";
 import { ways } from "../tests/e2e/support/ways.ts";
+import { exists } from "../tools/cache_directory.ts";
 import { pluginPath } from "../tools/plugin.ts";
 import { type Figure, figure } from "./statistics.ts";
 
@@ -72,7 +73,8 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
     return performance.now() - began;
   };
   const options = ["--pidfile", pidfile];
-  const usable = ways.filter(({ needs }) => !needs.plugin || exists(pluginPath));
+  const hasPlugin = await exists(pluginPath);
+  const usable = ways.filter(({ needs }) => !needs.plugin || hasPlugin);
   const configure = (sources: readonly string[]) =>
     Deno.writeTextFileSync(
       `${images.directory}/spfs-restore.json`,
@@ -119,14 +121,6 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
     withoutMs,
     ways: Object.fromEntries(results),
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 function names(what: string): string[] {

@@ -13,7 +13,7 @@ import type { ImagesReport } from "../host/check_images.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { absolute } from "./mount.ts";
 import type { Terminal } from "./terminal.ts";
-import { wrapped } from "./text.ts";
+import { counted, wrapped } from "./text.ts";
 import { UsageError } from "./usage.ts";
 
 /** The options of `spfs check --images`. */
@@ -95,10 +95,6 @@ function jsonOf({ noted, mounts }: ImagesReport) {
 
 function shown(path: PathKey): string {
   return bytesText(bytesOf(path));
-}
-
-function counted(count: number, what: string): string {
-  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 /** What there is to say, in lines that fit where they can. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { MountCreateParams, MountMode } from "./wire.ts";
+import type { MountMode } from "./wire.ts";
 import type { WirePath } from "./values.ts";
-import type { ReplaceParams } from "./wire_replace.ts";
 
 /** A mount of the tree that is to be delayed. */
 export interface RestoreMount {
@@ -87,9 +86,3 @@ export interface RestoreStageResult {
   /** The mounts, with the modes that they are in now. */
   mounts: { id: string; mode: MountMode }[];
 }
-
-/** What a {@linkcode RestoreMount.create} may say. */
-export type RestoreCreate = Omit<MountCreateParams, "id" | "mountpoint" | "mode" | "images">;
-
-/** What a {@linkcode RestoreMount.replace} may say. */
-export type RestoreReplace = Partial<Omit<ReplaceParams, "mount" | "hold" | "wait">>;

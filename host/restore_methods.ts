@@ -18,7 +18,7 @@ import { watchProcess } from "./process_watch.ts";
 import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
 import { resumeTree } from "./stopped_tree.ts";
 import { within } from "./time_limit.ts";
-import { whenUntraced } from "./traced_tree.ts";
+import { type UntracedWait, whenUntraced } from "./traced_tree.ts";
 
 /** What the methods are made of. */
 export interface RestoreParts {
@@ -42,10 +42,8 @@ export class RestoreMethods {
   readonly #parts: RestoreParts;
   /** Ends the watch over the process that restores. */
   #unwatch: (() => void) | undefined;
-  /** Ends the wait for the moment at which the tree is let go. */
-  #cancelRelease: (() => void) | undefined;
-  /** What is released when CRIU lets the tree go: its first process, and how. */
-  #pending: { readonly init: number; readonly release: () => void } | undefined;
+  /** The wait for CRIU to let the tree go, with which it is released. */
+  #releasing: UntracedWait | undefined;
   /** The restored tree's first process. */
   #init: number | undefined;
 
@@ -71,21 +69,17 @@ export class RestoreMethods {
       throw new ControlError("invalid_params", `config: names no mount${why}`);
     }
     if (process !== undefined) this.#watch(process);
-    const made = await Promise.allSettled(orders.map((order) => this.#make(order, request)));
-    const failed = made.find((result) => result.status === "rejected");
+    const settled = await Promise.allSettled(orders.map((order) => this.#make(order, request)));
+    const made = settled.filter((result) => result.status === "fulfilled").map(({ value }) => value);
+    const failed = settled.find((result) => result.status === "rejected");
     if (failed === undefined) {
       // For the real file systems, which are looked for as soon as CRIU is done.
       this.#context.run.ahead();
-      return {
-        mounts: made.filter((result) => result.status === "fulfilled").map(({ value }) => value.told),
-      };
+      return { mounts: made.map(({ told }) => told) };
     }
     this.#endWatch();
-    const isMade = (id: string) =>
-      made.some((result) =>
-        result.status === "fulfilled" && result.value.createdNow && result.value.told.id === id
-      );
-    const undone = this.#parts.selected().filter(({ id }) => isMade(id));
+    const created = new Set(made.filter(({ createdNow }) => createdNow).map(({ told }) => told.id));
+    const undone = this.#parts.selected().filter(({ id }) => created.has(id));
     await Promise.all(undone.map((mount) => this.#parts.end(mount, Errno.EIO)));
     throw asControlError(failed.reason);
   }
@@ -134,10 +128,9 @@ export class RestoreMethods {
     if (resume && tree === undefined) {
       throw new ControlError("wrong_mode", "restore.check was not told which tree is restored");
     }
-    this.#cancelRelease?.();
+    this.#releasing?.cancel();
     const release = () => this.#release(resume ? tree : undefined);
-    this.#cancelRelease = init === undefined ? undefined : whenUntraced(init, release);
-    this.#pending = init === undefined ? undefined : { init, release };
+    this.#releasing = init === undefined ? undefined : whenUntraced(init, release);
     if (init === undefined) release();
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
   }
@@ -166,10 +159,9 @@ export class RestoreMethods {
   #watch(process: number): void {
     this.#endWatch();
     this.#unwatch = watchProcess(process, () => {
-      const pending = this.#pending;
+      // With its end it has let the tree go.
+      if (this.#releasing?.now()) return;
       this.#endWatch();
-      // With its end it has let the tree go, and that was all that was waited for.
-      if (pending !== undefined && isThere(pending.init)) return pending.release();
       for (const mount of this.#parts.selected()) {
         const text = `process ${process} has ended before the restore was released: the stand-in ends`;
         this.#context.log.write("warn", text, { mount: mount.id });
@@ -180,17 +172,8 @@ export class RestoreMethods {
 
   #endWatch(): void {
     this.#unwatch?.();
-    this.#cancelRelease?.();
-    this.#unwatch = this.#cancelRelease = this.#pending = undefined;
-  }
-}
-
-/** Whether a process has not ended. */
-function isThere(pid: number): boolean {
-  try {
-    return !/^State:\t[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
+    this.#releasing?.cancel();
+    this.#unwatch = this.#releasing = undefined;
   }
 }
 

@@ -9,13 +9,21 @@ import { ControlError } from "../control/errors.ts";
 /** How often it is looked, in milliseconds. */
 const everyMs = 10;
 
+/** Waiting for a tree to be let go. */
+export interface UntracedWait {
+  /** Waits no longer. */
+  cancel(): void;
+  /** Waits no longer, as whoever traces the tree has ended: calls `untraced` unless the tree's first process has ended. Returns whether it did. */
+  now(): boolean;
+}
+
 /**
- * Calls `untraced` once when no task of the tree below a process is traced any more; not after the returned function was called, and never
- * if the process ends before.
+ * Calls `untraced` once when no task of the tree below a process is traced any more; not after it was cancelled, and never if the process
+ * ends before.
  *
  * @throws {ControlError} `invalid_params` when there is no such process
  */
-export function whenUntraced(init: number, untraced: () => void): () => void {
+export function whenUntraced(init: number, untraced: () => void): UntracedWait {
   if (isTraced(init) === undefined) throw new ControlError("invalid_params", `process ${init}: ESRCH`);
   const timer = setInterval(() => {
     const traced = isTraced(init);
@@ -23,7 +31,15 @@ export function whenUntraced(init: number, untraced: () => void): () => void {
     clearInterval(timer);
     if (traced === false) untraced();
   }, everyMs);
-  return () => clearInterval(timer);
+  return {
+    cancel: () => clearInterval(timer),
+    now() {
+      clearInterval(timer);
+      if (isTraced(init) === undefined) return false;
+      untraced();
+      return true;
+    },
+  };
 }
 
 /** Whether a task of a process, or of one below it, is traced; undefined when the process has ended. */

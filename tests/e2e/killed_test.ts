@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { run } from "./support/child.ts";
 import { e2e } from "./support/case.ts";
-import { isAlive, until, within } from "./support/proc.ts";
+import { childrenOf, isAlive, until, within } from "./support/proc.ts";
 import { references } from "./support/references.ts";
 import { SwapScene } from "./support/swap_scene.ts";
 
@@ -25,7 +25,7 @@ for (const [at, step] of steps.slice(0, -1).entries()) {
         const before = new Map(victim.pids.map((pid) => [pid, references(pid, stub).length]));
         const replaced = scene.replace({ swap: "require" }).catch(() => {});
         await spfs.event("replace.progress", ({ step }) => steps.indexOf(step as typeof steps[number]) >= at);
-        const tracers = children(spfs.pid);
+        const tracers = childrenOf(spfs.pid);
         spfs.kill("SIGKILL");
         await within("the end of the daemon", spfs.ended());
         await replaced;
@@ -62,7 +62,7 @@ await e2e(
     await scene.mirror();
     const before = scene.before(victim);
     const replaced = assertRejects(() => scene.replace({ swap: "require" }), ControlError, "tracer");
-    const tracer = await until("the tracer", () => children(spfs.pid)[0]);
+    const tracer = await until("the tracer", () => childrenOf(spfs.pid)[0]);
     Deno.kill(tracer, "SIGKILL");
     assertEquals((await replaced).kind, "internal");
     await scene.assertUntouched(victim, before);
@@ -73,11 +73,3 @@ await e2e(
     await victim.end();
   },
 );
-
-function children(pid: number): number[] {
-  return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
-    Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter((word) => word !== "").map(
-      Number,
-    )
-  );
-}

@@ -45,6 +45,18 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== "Z" && state !== "X";
 }
 
+/** The processes that a process's threads have started and that have not been waited for; none when it has ended. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter((word) => word !== "")
+        .map(Number)
+    );
+  } catch {
+    return [];
+  }
+}
+
 /** A process's state letter, as proc_pid_stat(5) has it; undefined when it is gone. */
 export function processState(pid: number): string | undefined {
   try {

@@ -6,7 +6,7 @@
  */
 
 import { swapVictim } from "../../swap/support/victim.ts";
-import { isAlive, until } from "./proc.ts";
+import { childrenOf, isAlive, until } from "./proc.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { run } from "./child.ts";
 import { victim } from "./victims.ts";
@@ -112,6 +112,5 @@ export class ResourceTree {
 }
 
 function descendants(pid: number): number[] {
-  const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ");
-  return [pid, ...children.filter((child) => child !== "").flatMap((child) => descendants(Number(child)))];
+  return [pid, ...childrenOf(pid).flatMap(descendants)];
 }

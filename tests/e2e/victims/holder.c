@@ -15,21 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "detached.h"
-
+#include "report.h"
 enum { MOST = 16 };
-
-static int result_fd;
-
-static void tell(const char *name, const char *wrong)
-{
-	char line[PATH_MAX + 64];
-	int length = wrong == NULL ? snprintf(line, sizeof line, "%s ok\n", name)
-				   : snprintf(line, sizeof line, "%s %s %s\n", name, wrong, strerrorname_np(errno));
-	if (write(result_fd, line, length) != length)
-		_exit(3);
-	errno = 0;
-}
 
 static void path_of_file(char *path, const char *directory)
 {
@@ -54,25 +41,12 @@ static int reads(int fd, const char *text)
 	return read(fd, got, sizeof got) == sizeof got && memcmp(got, text, sizeof got) == 0;
 }
 
-static void await_signal(const sigset_t *set)
-{
-	while (sigwaitinfo(set, NULL) < 0 && errno == EINTR)
-		;
-	errno = 0;
-}
-
 int main(int argc, char **argv)
 {
 	int fds[MOST];
 	if (argc < 3 || argc - 2 > MOST)
 		return 2;
-	detach();
-	sigset_t go;
-	sigemptyset(&go);
-	sigaddset(&go, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &go, NULL);
-	result_fd = open(argv[1], O_WRONLY | O_APPEND);
-	if (result_fd < 0)
+	if (!report_to(argv[1]))
 		return 2;
 	for (int i = 2; i < argc; i++) {
 		char path[PATH_MAX];
@@ -86,11 +60,11 @@ int main(int argc, char **argv)
 	tell("set-up", chdir(argv[argc - 1]) == 0 ? NULL : "chdir");
 
 	const char *wrong = NULL;
-	await_signal(&go);
+	await_go();
 	for (int i = 2; i < argc && wrong == NULL; i++)
 		wrong = reads(fds[i - 2], "tail") ? NULL : argv[i];
 	tell("first", wrong);
-	await_signal(&go);
+	await_go();
 	for (int i = 2; i < argc; i++)
 		tell(argv[i], check(fds[i - 2], argv[i]));
 	tell("end", open("made", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0 ? NULL : "open");

@@ -20,23 +20,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "detached.h"
 #include "pattern.h"
+#include "report.h"
 
 enum { SEED = 4, SIZE = 8192, OFFSET = 5000 };
 static const char ghost_text[] = "in no directory", named_text[] = "one of two names is gone";
-
-static int result_fd;
-
-static void tell(const char *name, const char *wrong)
-{
-	char line[128];
-	int length = wrong == NULL ? snprintf(line, sizeof line, "%s ok\n", name)
-				   : snprintf(line, sizeof line, "%s %s %s\n", name, wrong, strerrorname_np(errno));
-	if (write(result_fd, line, length) != length)
-		_exit(3);
-	errno = 0;
-}
 
 static int make(const char *path, int flags, const char *text)
 {
@@ -70,14 +58,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	detach();
 	umask(022);
-	sigset_t go;
-	sigemptyset(&go);
-	sigaddset(&go, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &go, NULL);
-	result_fd = open(argv[2], O_WRONLY | O_APPEND);
-	if (result_fd < 0 || chdir(argv[1]) != 0)
+	if (!report_to(argv[2]) || chdir(argv[1]) != 0)
 		return 2;
 
 	int ghost = make("ghost", O_RDWR, ghost_text);
@@ -100,9 +82,7 @@ int main(int argc, char **argv)
 	}
 	tell("set-up", NULL);
 
-	while (sigwaitinfo(&go, NULL) < 0 && errno == EINTR)
-		;
-	errno = 0;
+	await_go();
 	char bytes[SIZE];
 	struct stat st, name;
 	tell("ghost", holds(ghost, ghost_text, 0));

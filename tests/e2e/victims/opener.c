@@ -19,21 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "detached.h"
-
+#include "report.h"
 static const off_t long_size = 5LL << 30;
-static int result_fd;
-
-static void tell(const char *name, const char *wrong)
-{
-	char line[128];
-	int length = wrong == NULL ? snprintf(line, sizeof line, "%s ok\n", name)
-				   : snprintf(line, sizeof line, "%s %s %s\n", name, wrong, strerrorname_np(errno));
-	if (write(result_fd, line, length) != length)
-		_exit(3);
-	errno = 0;
-}
-
 /* Whether a handle is of a file with these permissions and this size; of a directory the size is not asked for. */
 static const char *is(int fd, mode_t mode, off_t size)
 {
@@ -59,14 +46,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	detach();
 	umask(022);
-	sigset_t go;
-	sigemptyset(&go);
-	sigaddset(&go, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &go, NULL);
-	result_fd = open(argv[2], O_WRONLY | O_APPEND);
-	if (result_fd < 0 || chdir(argv[1]) != 0)
+	if (!report_to(argv[2]) || chdir(argv[1]) != 0)
 		return 2;
 	int directory = open("deep/er", O_RDONLY | O_DIRECTORY), long_one = open("long", O_RDONLY);
 	int direct = open("direct", O_RDWR | O_DIRECT), path = open("path", O_PATH), log = open("log", O_WRONLY | O_APPEND);
@@ -79,14 +60,10 @@ int main(int argc, char **argv)
 	if (!ready)
 		return 1;
 
-	while (sigwaitinfo(&go, NULL) < 0 && errno == EINTR)
-		;
-	errno = 0;
+	await_go();
 	int file = openat(directory, "../../watched/file", O_WRONLY);
 	tell("first", file >= 0 ? NULL : "open");
-	while (sigwaitinfo(&go, NULL) < 0 && errno == EINTR)
-		;
-	errno = 0;
+	await_go();
 	tell("work", is(open(".", O_PATH), S_IFDIR | 01711, 0));
 	tell("directory", is(directory, S_IFDIR | 0700, 0));
 	tell("long", is(long_one, S_IFREG | 04751, long_size));

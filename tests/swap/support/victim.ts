@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { victim as compiled } from "../../e2e/support/victims.ts";
 import type { Child } from "../../e2e/support/child.ts";
-import { isAlive, processState, until } from "../../e2e/support/proc.ts";
+import { childrenOf, isAlive, processState, until } from "../../e2e/support/proc.ts";
 import type { Sandbox } from "../../e2e/support/sandbox.ts";
 
 const folder = new URL("../victims/", import.meta.url);
@@ -102,16 +102,5 @@ export class Victim {
   async end(): Promise<void> {
     assertEquals(await this.child.ask("end"), "ok", "at the end");
     assertEquals((await this.child.ended()).code, 0);
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
-      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter((word) => word !== "")
-        .map(Number)
-    );
-  } catch {
-    return []; // it has ended
   }
 }

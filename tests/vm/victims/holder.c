@@ -17,23 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../e2e/victims/detached.h"
 #include "../../e2e/victims/pattern.h"
+#include "../../e2e/victims/report.h"
 
 enum { SEED = 4, SIZE = 8192, OFFSET = 5000 };
 static const char silly_text[] = "in no directory", named_text[] = "one of two names is gone";
-
-static int result_fd;
-
-static void tell(const char *name, const char *wrong)
-{
-	char line[128];
-	int length = wrong == NULL ? snprintf(line, sizeof line, "%s ok\n", name)
-				   : snprintf(line, sizeof line, "%s %s %s\n", name, wrong, strerrorname_np(errno));
-	if (write(result_fd, line, length) != length)
-		_exit(3);
-	errno = 0;
-}
 
 static int make(const char *path, const char *text)
 {
@@ -64,14 +52,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	detach();
 	umask(022);
-	sigset_t go;
-	sigemptyset(&go);
-	sigaddset(&go, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &go, NULL);
-	result_fd = open(argv[2], O_WRONLY | O_APPEND);
-	if (result_fd < 0 || chdir(argv[1]) != 0)
+	if (!report_to(argv[2]) || chdir(argv[1]) != 0)
 		return 2;
 
 	int silly = make("silly", silly_text);
@@ -90,9 +72,7 @@ int main(int argc, char **argv)
 	}
 	tell("set-up", NULL);
 
-	while (sigwaitinfo(&go, NULL) < 0 && errno == EINTR)
-		;
-	errno = 0;
+	await_go();
 	char bytes[SIZE];
 	struct stat st, name;
 	tell("silly", holds(silly, silly_text));
@@ -106,7 +86,6 @@ int main(int argc, char **argv)
 	tell("plain", count == SIZE - OFFSET && pattern_matches(SEED, OFFSET, (unsigned char *)bytes, count) ? NULL : "bytes");
 	tell("openat", openat(directory, "plain", O_RDONLY) >= 0 ? NULL : "open");
 	tell("end", NULL);
-	while (sigwaitinfo(&go, NULL) < 0 && errno == EINTR)
-		;
+	await_go();
 	return 0;
 }
