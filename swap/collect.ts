@@ -18,13 +18,12 @@ import {
   S_IFSOCK,
 } from "../ffi/sys/constants.ts";
 import { hasCapability } from "../ffi/sys/identity.ts";
-import { readProcFile } from "../ffi/sys/process.ts";
 import { DescriptionTable } from "./description_table.ts";
 import { DistinctTasks } from "./distinct_tasks.ts";
 import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
 import type { FdInfo } from "./procfs/fdinfo.ts";
-import { mapFilesName, parseMaps, parseSmapsOf, type Vma } from "./procfs/maps.ts";
+import { mapFilesName, parseMaps, type Vma } from "./procfs/maps.ts";
 import { classifyLink, relativeTo, splitDeleted } from "./procfs/names.ts";
 import type { StoppedProcess } from "./stop.ts";
 import {
@@ -35,8 +34,10 @@ import {
   type Reached,
   readFdinfo,
   readLink,
+  readSmapsOf,
   readStat,
   readStatus,
+  readWhole,
 } from "./task_files.ts";
 import type { Tracee } from "./tracee.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
@@ -122,9 +123,10 @@ export class Collector {
     const { mode, ino, links } = found!;
     // A path that is too long to be told.
     if (shown === undefined) return { source, path: new Uint8Array(), deleted: true, mode, ino, links, link };
-    const isRoot = relativeTo(source.mountpoint, shown)?.length === 0;
-    const { path, deleted } = isRoot ? { path: shown, deleted: false } : splitDeleted(shown);
-    const below = relativeTo(source.mountpoint, path);
+    const whole = relativeTo(source.mountpoint, shown);
+    if (whole?.length === 0) return { source, path: whole, deleted: false, mode, ino, links, link };
+    const { path, deleted } = splitDeleted(shown);
+    const below = deleted ? relativeTo(source.mountpoint, path) : whole;
     // A path that is not below the mountpoint is of a name that is gone as well: of a directory that was removed with what was in it.
     return { source, path: below ?? path, deleted: deleted || below === undefined, mode, ino, links, link };
   }
@@ -184,8 +186,8 @@ export class Collector {
       if (info?.inotify.some((watch) => this.#leavesInode(watch))) this.#add(table, fd, info, undefined);
     } else if (kind.name === "[io_uring]") this.#ring(table, fd, infoPath);
     else if (kind.name === "[fanotify]") {
-      const bytes = readProcFile(infoPath);
-      const text = typeof bytes === "number" ? "" : new TextDecoder().decode(bytes);
+      const bytes = readWhole(infoPath);
+      const text = bytes === undefined ? "" : new TextDecoder().decode(bytes);
       if (/^fanotify (ino|mnt_id|sdev)/m.test(text)) {
         this.#hinder(table.task, "inotify", { fd, reason: "is a fanotify group with marks" });
       }
@@ -203,8 +205,8 @@ export class Collector {
 
   /** Files that are registered with a ring cannot be taken out of it; their paths are all that is told of them. */
   #ring(table: Table, fd: number, infoPath: string): void {
-    const bytes = readProcFile(infoPath);
-    if (typeof bytes === "number") return;
+    const bytes = readWhole(infoPath);
+    if (bytes === undefined) return;
     const files = /^UserFiles:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
     if (files !== null && files[1] === "0") return;
     this.#hinder(table.task, "fd", { fd, reason: "is an io_uring instance with registered files" });
@@ -238,8 +240,8 @@ export class Collector {
   #memory(task: Tracee): void {
     const { memories } = this.#inventory;
     const exe = this.#place(`/proc/${task.tid}/exe`);
-    const maps = readProcFile(`/proc/${task.tid}/maps`);
-    const areas = typeof maps === "number"
+    const maps = readWhole(`/proc/${task.tid}/maps`);
+    const areas = maps === undefined
       ? []
       : parseMaps(maps, (major, minor) => this.#onSource({ major, minor }));
     const placed = areas.map((area) => {
@@ -251,7 +253,7 @@ export class Collector {
     const memory: Memory = { task, pid: task.tgid, mappings: [], exe, addresses: undefined };
     memories.push(memory);
     if (placed.length > 0) {
-      const entries = parseSmapsOf(readSmaps(task.tid), placed.map(({ area }) => area));
+      const entries = readSmapsOf(task.tid, placed.map(({ area }) => area));
       const details = new Map(entries.map((entry) => [entry.start, entry]));
       for (const { area, place, link } of placed) {
         const detail = details.get(area.start);
@@ -284,9 +286,4 @@ export class Collector {
 
 function isOn({ major, minor }: Device, source: Device): boolean {
   return source.major === major && source.minor === minor;
-}
-
-function readSmaps(tid: number): Uint8Array {
-  const bytes = readProcFile(`/proc/${tid}/smaps`);
-  return typeof bytes === "number" ? new Uint8Array() : bytes;
 }

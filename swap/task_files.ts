@@ -19,18 +19,25 @@ import {
 } from "../ffi/sys/constants.ts";
 import { DirentReader, getdents64, readlinkat } from "../ffi/sys/dir.ts";
 import { closeFd, fstat, openat, pread, read, statx, StatxBuffer } from "../ffi/sys/file.ts";
-import { cstr } from "../ffi/sys/libc.ts";
-import { readProcFile } from "../ffi/sys/process.ts";
+import { cstr, type CString, putAscii } from "../ffi/sys/libc.ts";
 import { injection } from "./arch/injection.ts";
 import { type FdInfo, parseFdinfo } from "./procfs/fdinfo.ts";
+import { parseSmapsOf, type SmapsEntry, type Vma } from "./procfs/maps.ts";
 import { parseStat, type TaskStat } from "./procfs/stat.ts";
 import { parseStatus, type TaskStatus } from "./procfs/status.ts";
+
+const pathBytes = new Uint8Array(new ArrayBuffer(64));
+
+/** The bytes of a path of /proc, valid until the next call: most of what is done here is looking at thousands of them. */
+function procPath(path: string): CString {
+  return path.length < pathBytes.length && putAscii(path, pathBytes) ? pathBytes : cstr(path);
+}
 
 const listing = new Uint8Array(new ArrayBuffer(32 * 1024));
 
 /** The names in a directory of /proc that are numbers. Undefined when it is not there (any more). */
 export function numbersIn(path: string): number[] | undefined {
-  const fd = openat(AT_FDCWD, cstr(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return undefined;
   const numbers: number[] = [];
   try {
@@ -70,22 +77,60 @@ export function tasksOf(pid: number): number[] {
   return numbersIn(`/proc/${pid}/task`) ?? [];
 }
 
-const record = new Uint8Array(new ArrayBuffer(32 * 1024));
+let record = new Uint8Array(new ArrayBuffer(64 * 1024));
+
+/** Reads on, to behind what has been read of a file; answers with the number of bytes, 0 at its end, negative when it is gone. */
+function readOn(fd: number, length: number): number {
+  if (length === record.length) {
+    const larger = new Uint8Array(new ArrayBuffer(2 * length));
+    larger.set(record);
+    record = larger;
+  }
+  return read(fd, length === 0 ? record : record.subarray(length));
+}
+
+/**
+ * All of a file of /proc. Undefined when it is gone.
+ *
+ * @returns bytes that are overwritten by the next call of a function of this module
+ */
+export function readWhole(path: string): Uint8Array | undefined {
+  const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  let length = 0;
+  let count = 0;
+  while ((count = readOn(fd, length)) > 0) length += count;
+  closeFd(fd);
+  return count < 0 ? undefined : record.subarray(0, length);
+}
 
 /**
  * A file of /proc that the kernel writes at once, such as status or fdinfo, but not maps: a single read tells all of it. Undefined when it is
  * gone.
  *
- * @returns bytes that are overwritten by the next call
+ * @returns bytes that are overwritten by the next call of a function of this module
  */
 export function readRecord(path: string): Uint8Array | undefined {
-  const fd = openat(AT_FDCWD, cstr(path), O_RDONLY | O_CLOEXEC);
+  const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return undefined;
-  const length = read(fd, record);
+  const length = readOn(fd, 0);
   closeFd(fd);
-  if (length >= 0 && length < record.length) return record.subarray(0, length);
-  const bytes = readProcFile(path);
-  return typeof bytes === "number" ? undefined : bytes;
+  return length < record.length ? length < 0 ? undefined : record.subarray(0, length) : readWhole(path);
+}
+
+/** What smaps tells of some of a task's mappings, by rising address; nothing of those that are gone. */
+export function readSmapsOf(tid: number, areas: readonly Vma[]): SmapsEntry[] {
+  const fd = openat(AT_FDCWD, procPath(`/proc/${tid}/smaps`), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return [];
+  try {
+    let length = 0;
+    return parseSmapsOf(() => {
+      const count = readOn(fd, length);
+      return count <= 0 ? undefined : record.subarray(0, length += count);
+    }, areas);
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /** The status of a task; undefined when it is gone. */
@@ -116,7 +161,7 @@ const text = new Uint8Array(new ArrayBuffer(4096));
 
 /** What a symbolic link of /proc says, a copy; undefined when it is gone or says nothing. */
 export function readLink(path: string): Uint8Array | undefined {
-  const length = readlinkat(AT_FDCWD, cstr(path), text);
+  const length = readlinkat(AT_FDCWD, procPath(path), text);
   return length < 0 ? undefined : text.slice(0, length);
 }
 
@@ -139,7 +184,7 @@ const reached = new StatxBuffer();
 /** What a link of /proc leads to: its mount and its type as the kernel knows it. Undefined when it leads nowhere. */
 export function reach(path: string): Reached | undefined {
   const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK;
-  const found = statx(AT_FDCWD, cstr(path), AT_STATX_DONT_SYNC, mask, reached);
+  const found = statx(AT_FDCWD, procPath(path), AT_STATX_DONT_SYNC, mask, reached);
   if (found < 0) return undefined;
   const { mode, ino, nlink, rdevMajor } = reached;
   return { mountId: Number(reached.mntId), mode, ino, links: nlink, deviceMajor: rdevMajor };
@@ -153,7 +198,7 @@ export function isOnDevice(fd: number, device: { readonly major: number; readonl
 
 /** The mode bits of a link of /proc itself: which access an open file of `fd` or `map_files` has. 0 when it is gone. */
 export function linkMode(path: string): number {
-  const found = statx(AT_FDCWD, cstr(path), AT_SYMLINK_NOFOLLOW, STATX_MODE, reached);
+  const found = statx(AT_FDCWD, procPath(path), AT_SYMLINK_NOFOLLOW, STATX_MODE, reached);
   return found < 0 ? 0 : reached.mode & 0o777;
 }
 
@@ -171,8 +216,8 @@ export function syscallInstructionOf(tid: number): number {
 
 function vdsoOf(tid: number | "self"): number {
   const path = `/proc/${tid}/auxv`;
-  const bytes = readProcFile(path);
-  if (typeof bytes === "number") throw new SysError("open", -bytes, { path });
+  const bytes = readRecord(path);
+  if (bytes === undefined) throw new SysError("open", Errno.ESRCH, { path });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at + 16 <= bytes.length; at += 16) {
     if (view.getBigUint64(at, true) === AT_SYSINFO_EHDR) return Number(view.getBigUint64(at + 8, true));

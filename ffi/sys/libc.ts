@@ -94,14 +94,31 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * @throws {SysError} EINVAL when there is a NUL inside, EILSEQ when a string has a lone surrogate (it has no UTF-8 form).
  */
 export function cstr(text: string | Uint8Array): Uint8Array<ArrayBuffer> {
-  if (typeof text === "string" && !text.isWellFormed()) {
-    throw new SysError("cstr", Errno.EILSEQ, { path: text });
+  if (typeof text === "string") {
+    const terminated = new Uint8Array(new ArrayBuffer(text.length + 1));
+    if (putAscii(text, terminated)) return terminated;
+    if (!text.isWellFormed()) throw new SysError("cstr", Errno.EILSEQ, { path: text });
   }
   const bytes = typeof text === "string" ? encoder.encode(text) : text;
   if (bytes.includes(0)) throw new SysError("cstr", Errno.EINVAL, { path: pathText(decoder.decode(bytes)) });
   const terminated = new Uint8Array(new ArrayBuffer(bytes.length + 1));
   terminated.set(bytes);
   return terminated;
+}
+
+/**
+ * Writes the text and a NUL to the beginning of a buffer that has the room, if it is ASCII without a NUL.
+ *
+ * @returns whether it is; if not, the buffer may have changed
+ */
+export function putAscii(text: string, to: Uint8Array): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0 || code > 0x7f) return false;
+    to[at] = code;
+  }
+  to[text.length] = 0;
+  return true;
 }
 
 /**

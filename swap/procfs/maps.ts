@@ -123,36 +123,53 @@ export function parseSmaps(bytes: Uint8Array): SmapsEntry[] {
 }
 
 /**
- * Reads the entries of some mappings only, where most of the time would go to the others.
+ * Reads the entries of some mappings only, and no further than the last of them: the kernel takes its time for each entry.
  *
+ * @param more reads on, and answers with all bytes from the file's beginning; undefined at its end
  * @param areas by rising address
  * @returns those of them that are there
  * @throws {SyntaxError} as `parseSmaps`, for what is read
  */
 export function parseSmapsOf(
-  bytes: Uint8Array,
+  more: () => Uint8Array | undefined,
   areas: readonly { readonly start: number; readonly end: number }[],
 ): SmapsEntry[] {
-  const text = oneByteText.decode(bytes);
   const entries: SmapsEntry[] = [];
-  for (let from = 0, i = 0; i < areas.length; i++) {
-    const header = `${paddedAddress(areas[i]!.start)}-${paddedAddress(areas[i]!.end)} `;
-    // No line but a header begins like one: names have no newlines here.
-    const at = text.startsWith(header, from) ? from : text.indexOf(`\n${header}`, from) + 1;
-    if (!text.startsWith(header, at)) continue;
-    const flags = text.indexOf("\nVmFlags:", at);
-    const end = flags < 0 ? -1 : text.indexOf("\n", flags + 1);
-    from = end < 0 ? text.length : end + 1;
-    entries.push(...parseSmaps(bytes.subarray(at, from)));
+  let bytes: Uint8Array = new Uint8Array();
+  for (let at = 0, next = 0; next < areas.length;) {
+    const end = entryEnd(bytes, at);
+    if (end < 0) {
+      const read = more();
+      if (read !== undefined) bytes = read;
+      else if (at < bytes.length) return parseSmaps(bytes.subarray(at)); // not a whole entry: it throws
+      else break;
+      continue;
+    }
+    const cursor = new Cursor(bytes, "smaps");
+    cursor.at = at;
+    const start = cursor.number(16);
+    while (next < areas.length && areas[next]!.start < start) next++;
+    if (areas[next]?.start === start) {
+      const entry = parseSmaps(bytes.subarray(at, end))[0]!;
+      if (entry.end === areas[next]!.end) entries.push(entry);
+      next++;
+    }
+    at = end;
   }
   return entries;
 }
 
-/** So that an index of the text is one of the bytes. */
-const oneByteText = new TextDecoder("latin1");
+const VM_FLAGS = Array.from("VmFlags:", (letter) => letter.charCodeAt(0));
 
-function paddedAddress(address: number): string {
-  return address.toString(16).padStart(8, "0");
+/** Where the entry that begins at `start` ends, which is with its VmFlags line; -1 when not all of it is there. */
+function entryEnd(bytes: Uint8Array, start: number): number {
+  // Hardly anything else has the letter, so that nothing has to be looked at in between.
+  for (let at = start; (at = bytes.indexOf(VM_FLAGS[0]!, at)) >= 0; at++) {
+    if (bytes[at - 1] !== NEWLINE || VM_FLAGS.some((letter, i) => bytes[at + i] !== letter)) continue;
+    const newline = bytes.indexOf(NEWLINE, at);
+    return newline < 0 ? -1 : newline + 1;
+  }
+  return -1;
 }
 
 /** A line of maps up to the inode, where the cursor stays. */

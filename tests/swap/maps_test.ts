@@ -226,24 +226,50 @@ Locked:               12 kB
 THPeligible:           0
 ProtectionKey:         3
 VmFlags: rd wr sh mr mw me ms lo dc 
-00800000-00801000 rw-p 00000000 00:00 0 
+7f0f77100000-7f0f77101000 rw-p 00000000 00:00 0 
 Size:                  4 kB
 Locked:                0 kB
 VmFlags: 
 `;
 
+/** Hands out the first of the bytes, then more and more of them, and counts how often. */
+function gradually(all: Uint8Array, step: number): { more: () => Uint8Array | undefined; times: number } {
+  const reader = {
+    times: 0,
+    more: () => {
+      const from = reader.times++ * step;
+      return from >= all.length ? undefined : all.subarray(0, Math.min(from + step, all.length));
+    },
+  };
+  return reader;
+}
+
 Deno.test("smaps: only the entries that are asked for, and only where they are all of a line", () => {
   const all = parseSmaps(bytes(SMAPS));
-  assertEquals(parseSmapsOf(bytes(SMAPS), all), all);
-  assertEquals(parseSmapsOf(bytes(SMAPS), [all[1]!]), [all[1]!]);
-  assertEquals(parseSmapsOf(bytes(SMAPS), [{ start: 0x1000, end: 0x2000 }, all[1]!]), [all[1]!]);
-  assertEquals(parseSmapsOf(bytes(SMAPS), [{ start: all[1]!.start, end: all[1]!.end + 4096 }]), []);
-  const named = SMAPS.replace("\n", " 00800000-00801000 rw-p\n");
-  assertEquals(parseSmapsOf(bytes(named), [all[1]!]), [all[1]!]);
-  assertThrows(() => parseSmapsOf(bytes(SMAPS.replace(/VmFlags: rd.*\n/, "")), [all[0]!]), SyntaxError);
+  const those = (text: string, areas: Parameters<typeof parseSmapsOf>[1], step = 1000) =>
+    parseSmapsOf(gradually(bytes(text), step).more, areas);
+  for (const step of [1, 7, 64, 1000]) {
+    assertEquals(those(SMAPS, all, step), all);
+    assertEquals(those(SMAPS, [all[1]!], step), [all[1]!]);
+  }
+  assertEquals(those(SMAPS, [{ start: 0x1000, end: 0x2000 }, all[1]!]), [all[1]!]);
+  assertEquals(those(SMAPS, [{ start: all[1]!.start, end: all[1]!.end + 4096 }]), []);
+  assertEquals(those(SMAPS, [{ start: 0x1000, end: 0x2000 }]), []);
+  const named = SMAPS.replace("\n", " 7f0f77100000-7f0f77101000 rw-p VmFlags: dc\n");
+  assertEquals(those(named, [all[1]!]), [all[1]!]);
+  const without = SMAPS.replace(/VmFlags: rd.*\n/, "");
+  assertThrows(() => those(without, [all[0]!]), SyntaxError);
+  assertThrows(() => those(SMAPS.slice(0, -1), [all[1]!]), SyntaxError);
   const own = procFile("/proc/self/smaps");
   const areas = parseSmaps(own);
-  assertEquals(parseSmapsOf(own, areas), areas);
+  assertEquals(parseSmapsOf(gradually(own, 4000).more, areas), areas);
+});
+
+Deno.test("smaps: nothing is read behind the last entry that is asked for", () => {
+  const [first] = parseSmaps(bytes(SMAPS));
+  const reader = gradually(bytes(SMAPS), 64);
+  assertEquals(parseSmapsOf(reader.more, [first!]), [first!]);
+  assertEquals(reader.times, Math.ceil((SMAPS.indexOf("dc \n") + 4) / 64));
 });
 
 Deno.test("smaps: what a mapping's lines tell", () => {
@@ -255,7 +281,7 @@ Deno.test("smaps: what a mapping's lines tell", () => {
       lockedKb: 12,
       protectionKey: 3,
     },
-    { start: 0x800000, end: 0x801000, vmFlags: new Set<string>(), lockedKb: 0, protectionKey: 0 },
+    { start: 0x7f0f77100000, end: 0x7f0f77101000, vmFlags: new Set<string>(), lockedKb: 0, protectionKey: 0 },
   ]);
   assertEquals(parseSmaps(bytes(SMAPS + `${VSYSCALL}\nSize: 4 kB\nVmFlags: ex \n`)).length, 2);
   assertEquals(parseSmaps(new Uint8Array()), []);
