@@ -7,19 +7,10 @@ import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { statfs as statfsOf, StatfsBuffer } from "../ffi/sys/dir.ts";
-import {
-  closeFd,
-  fchmodFd,
-  fchownat,
-  ftruncate,
-  procFdPath,
-  reopen,
-  statx,
-  utimensat,
-} from "../ffi/sys/file.ts";
+import { fchmodFd, fchownat, ftruncate, procFdPath, statx, truncate, utimensat } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
-import { AT_EMPTY_PATH, O_CLOEXEC, O_WRONLY, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
+import { AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import type { Handle } from "./handles.ts";
@@ -28,7 +19,6 @@ import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
 const {
   FATTR_ATIME,
   FATTR_ATIME_NOW,
-  FATTR_FH,
   FATTR_GID,
   FATTR_MODE,
   FATTR_MTIME,
@@ -46,7 +36,7 @@ const KEEP = 0xffff_ffff;
 
 /** Operations on attributes over a mount's backing. `seen` is told each time the root's attributes were read. */
 export function attributeOperations(context: Context, seen: (root: StatxBuffer) => void): Operations {
-  const { nodes, handles, answers, attributes } = context;
+  const { nodes, answers, attributes } = context;
 
   /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
   const inspect = (node: Node, handle: Handle | undefined): number => {
@@ -73,7 +63,9 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     const { get } = kernel.fuse_setattr_in;
     const valid = get.valid(request.view, ARGS);
     const node = context.node(request);
-    const handle = valid & FATTR_FH ? context.handle(get.fh(request.view, ARGS)) : undefined;
+    // libfuse takes FATTR_FH out of the message, and leaves the handle, which is never 0.
+    const fh = get.fh(request.view, ARGS);
+    const handle = fh === 0n ? undefined : context.handle(fh);
     const path = context.fd(node);
     context.actAs(request);
     const result = apply(request, valid, path, handle);
@@ -99,9 +91,7 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     }
     if (valid & FATTR_SIZE) {
       const size = get.size(view, ARGS);
-      const result = handle === undefined
-        ? truncateNode(context.node(request), path, request.uid, size)
-        : ftruncate(handle.fd, size);
+      const result = handle === undefined ? truncate(procFdPath(path), size) : ftruncate(handle.fd, size);
       if (result < 0) return result;
     }
     if (valid & FATTR_MODE) {
@@ -114,18 +104,6 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
       if (result < 0) return result;
     }
     return 0;
-  };
-
-  /**
-   * By a handle of the caller's own where there is one, else as truncate(2), else by any handle that writes: the kernel does not tell by
-   * which one ftruncate(2) came, or that none did, but has made sure that the caller may.
-   */
-  const truncateNode = (node: Node, path: number, uid: number, size: bigint): number => {
-    const own = handles.writable(node, uid);
-    if (own !== undefined) return ftruncate(own.fd, size);
-    const result = truncate(path, size);
-    const passed = result === -Errno.EACCES ? handles.writable(node) : undefined;
-    return passed === undefined ? result : ftruncate(passed.fd, size);
   };
 
   const times = (request: Request, valid: number): Uint8Array => {
@@ -222,15 +200,6 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     [kernel.FUSE_LISTXATTR, list],
     [kernel.FUSE_REMOVEXATTR, remove],
   ];
-}
-
-/** truncate(2) by an O_PATH descriptor. It moves the times also when the size stays: the kernel does not tell it from ftruncate(2). */
-function truncate(path: number, size: bigint): number {
-  const fd = reopen(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return fd;
-  const result = ftruncate(fd, size);
-  closeFd(fd);
-  return result;
 }
 
 function isAcl(name: Uint8Array): boolean {

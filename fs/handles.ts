@@ -9,14 +9,12 @@ import { closeFd, reopen, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import {
   AT_EMPTY_PATH,
-  O_ACCMODE,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECT,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
-  O_RDONLY,
   O_TMPFILE,
   O_TRUNC,
   STATX_BASIC_STATS,
@@ -112,15 +110,6 @@ export class HandleTable {
   /** The handle of an `fh`, or undefined: a kernel bug, or a forged request. */
   get(fh: bigint): Handle | undefined {
     return this.#byFh.get(fh);
-  }
-
-  /** A handle of a node that writes, a certain user's or anybody's. */
-  writable(node: Node, uid?: number): Handle | undefined {
-    for (const handle of (node.handles ?? []) as Iterable<Handle>) {
-      const writes = handle.fd >= 0 && (handle.flags & O_ACCMODE) !== O_RDONLY;
-      if (writes && (uid === undefined || handle.opener.uid === uid)) return handle;
-    }
-    return undefined;
   }
 
   /** Takes over an open descriptor. `flags` are those of the caller's open(2). */

@@ -26,6 +26,7 @@ const libc = {
   pread: symbol("pread", { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }),
   pwrite: symbol("pwrite", { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }),
   statx: symbol("syscall", { parameters: ["i32", "i32", "buffer", "i32", "u32", "buffer"], result: "i32" }),
+  truncate: symbol("truncate", { parameters: ["buffer", "i64"], result: "i32" }),
   ftruncate: symbol("ftruncate", { parameters: ["i32", "i64"], result: "i32" }),
   fallocate: symbol("fallocate", { parameters: ["i32", "i32", "i64", "i64"], result: "i32" }),
   lseek: symbol("lseek", { parameters: ["i32", "i64", "i32"], result: "i64" }),
@@ -173,6 +174,12 @@ export function fstat(fd: number, mask: number, out: StatxBuffer, flags: number 
     mask,
     out.bytes,
   );
+  return r < 0 ? -errno[0] : r;
+}
+
+/** truncate(2), which follows a symbolic link at the end of the path. */
+export function truncate(path: CString, size: bigint): number {
+  const r = libc.truncate.call(path as Uint8Array<ArrayBuffer>, size);
   return r < 0 ? -errno[0] : r;
 }
 

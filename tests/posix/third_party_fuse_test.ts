@@ -4,47 +4,12 @@ import { Sandbox } from "../e2e/support/sandbox.ts";
 import { StubMount } from "../support/fuse/stub_mount.ts";
 import { requires } from "../support/requirements.ts";
 import { fileSystems } from "./support/file_systems.ts";
+import { suites } from "./support/suites.ts";
 
 /** Each suite ends by itself in less than a minute. */
 const LIMIT_MS = 120_000;
 /** How long each mode lasts while a suite runs, in milliseconds. */
 const MODE_MS = 500;
-
-/** What stress-ng has in its class of file systems, less what is about something else and what the kernel does not pass to FUSE. */
-const STRESSORS = [
-  "access,chattr,chdir,chmod,chown,copy-file,dentry,dir,dirdeep,dirmany,fallocate,fcntl,file-ioctl,filename,flock,fpunch,fsize,fstat",
-  "getdent,handle,hdd,inode-flags,inotify,lease,link,locka,lockf,lockofd,mknod,rename,symlink,sync-file,touch,utime,xattr",
-].flatMap((names) => names.split(","));
-
-/** By name: the command in an empty directory. */
-const suites: Readonly<Record<string, (directory: string) => string[]>> = {
-  "stress-ng": (directory) => [
-    "stress-ng",
-    ...STRESSORS.flatMap((name) => [`--${name}`, "1"]),
-    ...["--sequential", "1", "--timeout", "1s", "--verify", "--temp-path", directory],
-  ],
-  "fio": (directory) => {
-    const job = (name: string, ...options: string[]) => [`--name=${name}`, ...options];
-    return [
-      "fio",
-      ...[
-        `--directory=${directory}`,
-        "--size=8m",
-        "--bs=4k",
-        "--rw=randrw",
-        "--verify=crc32c",
-        "--do_verify=1",
-      ],
-      ...["--verify_fatal=1", "--loops=3", "--thread", "--group_reporting", "--fallocate=none"],
-      ...job("psync", "--ioengine=psync"),
-      ...job("direct", "--ioengine=psync", "--direct=1"),
-      ...job("mmap", "--ioengine=mmap"),
-      ...job("append", "--ioengine=sync", "--rw=write", "--file_append=1"),
-      ...job("large", "--ioengine=pvsync2", "--bs=1m", "--rw=write"),
-    ];
-  },
-  "dbench": (directory) => ["dbench", "-t", "10", "-D", directory, "4"],
-};
 
 for (const [name, command] of Object.entries(suites)) {
   for (const switching of [false, true]) {
