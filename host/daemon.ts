@@ -16,10 +16,9 @@ import { ControlError } from "../control/errors.ts";
 import type { Connection, Handler } from "../control/handler.ts";
 import { ControlServer } from "../control/server.ts";
 import { stdio } from "../control/transport.ts";
-import { RLIMIT_NOFILE } from "../ffi/sys/constants.ts";
-import { prlimit64 } from "../ffi/sys/process.ts";
 import { takeMountWorker } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
+import { makeDescriptorRoom } from "./descriptor_room.ts";
 import { exitCodes } from "./exit_codes.ts";
 import { createReadImages } from "./images_job.ts";
 import { createLog, fileSink, type Log, stderrSink } from "./log.ts";
@@ -57,7 +56,9 @@ export async function runDaemon(options: ServeOptions): Promise<number> {
   }
   // A current directory in a mount would keep it busy, or be in a stub.
   Deno.chdir("/");
-  raiseFileLimit(log);
+  // A mount needs a few descriptors for each node that is in use.
+  const limit = makeDescriptorRoom();
+  if (limit !== undefined) log.write("warn", `the limit of open files stays at ${limit}`);
   const daemon = new Daemon(options, log);
   try {
     if (socket !== undefined) await daemon.listen(socket);
@@ -67,14 +68,6 @@ export async function runDaemon(options: ServeOptions): Promise<number> {
     return error instanceof SocketError && error.inUse ? exitCodes.unreachable : exitCodes.failed;
   }
   return await daemon.run();
-}
-
-/** A mount needs a few descriptors for each node that is in use. */
-function raiseFileLimit(log: Log): void {
-  const limit = prlimit64(0, RLIMIT_NOFILE);
-  if (typeof limit === "number" || limit.soft === limit.hard) return;
-  const raised = prlimit64(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
-  if (typeof raised === "number") log.write("warn", `the limit of open files stays at ${limit.soft}`);
 }
 
 class Daemon {

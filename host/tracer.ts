@@ -16,6 +16,7 @@ import { pidfdGetfd } from "../ffi/sys/pidfd.ts";
 import { pidfdOpen } from "../ffi/sys/process.ts";
 import { rehearse } from "../swap/rehearsal.ts";
 import { releaseLate } from "../swap/stop.ts";
+import { makeDescriptorRoom } from "./descriptor_room.ts";
 import { exitCodes } from "./exit_codes.ts";
 import type { SwapOrder, SwapReply, TracerRequest } from "./swap_messages.ts";
 import { runStubOrder, runSwapOrder, type SwapSurroundings } from "./swap_order.ts";
@@ -57,6 +58,7 @@ class Tracer {
 
   async run(): Promise<void> {
     using parent = Fd.own(check(pidfdOpen(this.#parent, 0), "pidfd_open", `process ${this.#parent}`));
+    makeDescriptorRoom(); // for copies of everything that is moved
     rehearse();
     for (;;) {
       for (let next = this.#input.next(); next !== undefined; next = this.#input.next()) {

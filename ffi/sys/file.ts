@@ -44,6 +44,7 @@ const libc = {
   utimensat: symbol("syscall", { parameters: ["i32", "i32", "buffer", "buffer", "i32"], result: "i32" }),
   flock: symbol("flock", { parameters: ["i32", "i32"], result: "i32" }),
   fcntl: symbol("fcntl", { parameters: ["i32", "i32", "i32"], result: "i32" }),
+  fcntlAsync: symbol("fcntl", { parameters: ["i32", "i32", "i32"], result: "i32", nonblocking: true }),
   fcntlBuffer: symbol("fcntl", { parameters: ["i32", "i32", "buffer"], result: "i32" }),
   ioctl: symbol("ioctl", { parameters: ["i32", "u64", "u64"], result: "i32" }),
   ioctlBuffer: symbol("ioctl", { parameters: ["i32", "u64", "buffer"], result: "i32" }),
@@ -333,6 +334,17 @@ export function ioctl(fd: number, request: bigint, argument: Uint8Array | bigint
 export function dup(fd: number): number {
   const r = libc.fcntl.call(fd, F_DUPFD_CLOEXEC, 0);
   return r < 0 ? -errno[0] : r;
+}
+
+/**
+ * Makes room for `count` descriptors in this process's table, on a thread of Deno's blocking pool. It stays: a table never becomes smaller.
+ *
+ * @returns 0 or more; a negative number when it could not be: `count` is above RLIMIT_NOFILE, or no memory.
+ */
+export async function growFileTable(count: number): Promise<number> {
+  const fd = await libc.fcntlAsync.call(2, F_DUPFD_CLOEXEC, count - 1);
+  if (fd >= 0) closeFd(fd);
+  return fd;
 }
 
 /** dup3(2). `flags` is 0 or O_CLOEXEC. An open `to` is closed silently. */
