@@ -10,6 +10,7 @@ import type { Fd } from "../ffi/sys/fd.ts";
 import { closeFd, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, S_IFLNK, S_IFMT, STATX_BASIC_STATS } from "../ffi/sys/constants.ts";
+import { directly } from "./calls.ts";
 import { type Caller, type Identity, ROOT_IDENTITY } from "./caller.ts";
 import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
@@ -108,7 +109,9 @@ const decoder = new TextDecoder();
 
 /** What is left to be listed of an open directory that has been listed in part. */
 function resume({ fd, stream }: Handle): ResumedListing | undefined {
-  return stream === undefined || stream.offset === 0n ? undefined : new ResumedListing(entriesOf(fd));
+  return stream === undefined || stream.offset === 0n
+    ? undefined
+    : new ResumedListing(directly(entriesOf(fd)));
 }
 
 /** An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there. */
@@ -164,7 +167,9 @@ function openAgain(
   if (node.pinned) return -Errno.ENOENT;
   // A server may refuse root: whoever opened it, or owned it, is let there if anybody is.
   const owner = new StatxBuffer();
-  const ownerIfKnown = nodes.attributes(node, owner) >= 0 ? [{ uid: owner.uid, gid: owner.gid }] : [];
+  const ownerIfKnown = directly(nodes.attributes(node, owner)) >= 0
+    ? [{ uid: owner.uid, gid: owner.gid }]
+    : [];
   const identities = [ROOT_IDENTITY, handle.opener, ...ownerIfKnown];
   const path = checkType(locate(caller, namesOf(node, nodes.root), root, identities), node);
   if (path < 0) return path;

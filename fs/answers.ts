@@ -94,12 +94,6 @@ export class Answers {
     return this.written(request, size); // the same two words
   }
 
-  /** `struct fuse_lseek_out`. */
-  offset(request: Request, offset: bigint): number {
-    this.#view.setBigUint64(0, offset, true);
-    return request.replyData(this.bytes, kernel.fuse_lseek_out.size);
-  }
-
   /** `struct fuse_poll_out`: the events that are ready. */
   events(request: Request, revents: number): number {
     return this.written(request, revents); // the same two words

@@ -6,12 +6,11 @@
 import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
-import { statfs as statfsOf, StatfsBuffer } from "../ffi/sys/dir.ts";
-import { fchmodFd, fchownat, ftruncate, procFdPath, statx, truncate, utimensat } from "../ffi/sys/file.ts";
+import { StatfsBuffer } from "../ffi/sys/dir.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
-import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
+import { type Call, call, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import type { Handle } from "./handles.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
@@ -39,10 +38,10 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const { nodes, answers, attributes } = context;
 
   /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
-  const inspect = (node: Node, handle: Handle | undefined): number => {
+  const inspect = function* (node: Node, handle: Handle | undefined): Steps<number> {
     const result = handle === undefined
-      ? nodes.attributes(node, attributes)
-      : statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
+      ? yield* nodes.attributes(node, attributes)
+      : yield call("statx", handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     if (result >= 0 && node.nodeid === ROOT) seen(attributes);
     return result === -Errno.ENOENT ? -Errno.ESTALE : result;
   };
@@ -52,55 +51,62 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     else answers.attributes(request, attributes);
   };
 
-  const getattr = (request: Request) => {
+  const getattr = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_getattr_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
     const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
-    answer(request, inspect(context.node(request), handle));
+    answer(request, yield* inspect(context.node(request), handle));
   };
 
-  const setattr = (request: Request) => {
+  const setattr = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_setattr_in;
     const valid = get.valid(request.view, ARGS);
     const node = context.node(request);
     // libfuse takes FATTR_FH out of the message, and leaves the handle, which is never 0.
     const fh = get.fh(request.view, ARGS);
     const handle = fh === 0n ? undefined : context.handle(fh);
-    const path = context.fd(node);
+    const path = yield* context.fd(node);
     context.actAs(request);
-    const result = apply(request, valid, path, handle);
+    const result = yield* apply(request, valid, path, handle);
     if (result < 0) return void request.replyError(-result);
-    answer(request, inspect(node, handle));
+    answer(request, yield* inspect(node, handle));
   };
 
   /** Carries out what `valid` names, in the order in which the kernel would; stops at the first failure. */
-  const apply = (request: Request, valid: number, path: number, handle: Handle | undefined): number => {
+  const apply = function* (
+    request: Request,
+    valid: number,
+    path: number,
+    handle: Handle | undefined,
+  ): Steps<number> {
     const { get } = kernel.fuse_setattr_in;
     const { view } = request;
     if ((valid & CHANGES) === 0) {
       // A chown(2) that names nobody, which clears set-id bits and moves the time of change. Or the kernel asks for that before another
       // user writes: who may not do it has it done by the write itself.
-      const result = fchownat(path, EMPTY_PATH, KEEP, KEEP, AT_EMPTY_PATH);
+      const result = yield call("fchownat", path, EMPTY_PATH, KEEP, KEEP, AT_EMPTY_PATH);
       return result === -Errno.EPERM ? 0 : result;
     }
     if (valid & (FATTR_UID | FATTR_GID)) {
       const uid = valid & FATTR_UID ? get.uid(view, ARGS) : KEEP;
       const gid = valid & FATTR_GID ? get.gid(view, ARGS) : KEEP;
-      const result = fchownat(path, EMPTY_PATH, uid, gid, AT_EMPTY_PATH);
+      const result = yield call("fchownat", path, EMPTY_PATH, uid, gid, AT_EMPTY_PATH);
       if (result < 0) return result;
     }
     if (valid & FATTR_SIZE) {
       const size = get.size(view, ARGS);
-      const result = handle === undefined ? truncate(procFdPath(path), size) : ftruncate(handle.fd, size);
+      const result = yield handle === undefined
+        ? call("truncate", path, size)
+        : call("ftruncate", handle.fd, size);
       if (result < 0) return result;
     }
     if (valid & FATTR_MODE) {
       context.passthrough.forget(context.node(request)); // if it has set-id bits by now
-      const result = fchmodFd(path, get.mode(view, ARGS) & 0o7777);
+      const result = yield call("fchmodFd", path, get.mode(view, ARGS) & 0o7777);
       if (result < 0) return result;
     }
     if (valid & (FATTR_ATIME | FATTR_MTIME)) {
-      const result = utimensat(path, EMPTY_PATH, times(request, valid), AT_EMPTY_PATH);
+      const result = yield call("utimensat", path, EMPTY_PATH, times(request, valid), AT_EMPTY_PATH);
       if (result < 0) return result;
     }
     return 0;
@@ -120,18 +126,18 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   };
 
   /** statx(2) with what GETATTR has no room for: the time of birth. */
-  const extended = (request: Request) => {
+  const extended = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_statx_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
     const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
-    const result = inspect(context.node(request), handle);
+    const result = yield* inspect(context.node(request), handle);
     if (result < 0) request.replyError(-result);
     else answers.extended(request, attributes);
   };
 
-  const statfs = (request: Request) => {
+  const statfs = function* (request: Request): Steps<void> {
     const from = new StatfsBuffer();
-    const result = statfsOf(context.fd(context.node(request)), from);
+    const result = yield call("statfs", yield* context.fd(context.node(request)), from);
     if (result < 0) return void request.replyError(-result);
     const { size, set } = kernel.fuse_statfs_out;
     const out = new Uint8Array(size);
@@ -147,47 +153,50 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     request.replyData(out);
   };
 
-  const pathOf = (request: Request) => procFdPath(context.fd(context.node(request)));
-
-  const set = (request: Request) => {
+  const set = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_setxattr_in;
     const at = ARGS + kernel.FUSE_COMPAT_SETXATTR_IN_SIZE;
     const name = request.cname(at);
     const value = request.message.subarray(at + name.length, at + name.length + get.size(request.view, ARGS));
-    const path = pathOf(request);
+    const path = yield* context.fd(context.node(request));
     context.actAs(request);
-    conclude(request, setxattr(path, name, value, get.flags(request.view, ARGS)));
+    conclude(request, yield call("setxattr", path, name, value, get.flags(request.view, ARGS)));
   };
 
   /** Value or list: with no room the size alone is asked for. */
-  const bytes = (request: Request, size: number, call: (path: Uint8Array, buffer: Uint8Array) => number) => {
-    const path = pathOf(request);
+  const bytes = function* (
+    request: Request,
+    size: number,
+    asked: (path: number, buffer: Uint8Array) => Call,
+  ): Steps<void> {
+    const path = yield* context.fd(context.node(request));
     context.actAs(request);
-    const length = call(path, answers.bytes.subarray(0, Math.min(size, answers.bytes.length)));
-    if (length < 0) request.replyError(-length);
+    const room = Math.min(size, answers.bytes.length);
+    const buffer = context.buffer(room);
+    const length = yield asked(path, buffer.subarray(0, room));
+    // The kernel itself asks for ACLs, of every file, and takes the errno of a backing that knows none for an error.
+    if (length === -Errno.EOPNOTSUPP && isAclAsked(request)) request.replyError(Errno.ENODATA);
+    else if (length < 0) request.replyError(-length);
     else if (size === 0) answers.size(request, length);
-    else answers.data(request, length);
+    else request.replyData(buffer, length);
   };
 
   const get = (request: Request) => {
     const name = request.cname(ARGS + kernel.fuse_getxattr_in.size);
     const size = kernel.fuse_getxattr_in.get.size(request.view, ARGS);
-    bytes(request, size, (path, buffer) => {
-      const length = getxattr(path, name, buffer);
-      // The kernel itself asks for ACLs, of every file, and takes the errno of a backing that knows none for an error.
-      return length === -Errno.EOPNOTSUPP && isAcl(name) ? -Errno.ENODATA : length;
-    });
+    return bytes(request, size, (path, buffer) => call("getxattr", path, name, buffer));
   };
 
   const list = (request: Request) => {
-    bytes(request, kernel.fuse_getxattr_in.get.size(request.view, ARGS), listxattr);
+    const size = kernel.fuse_getxattr_in.get.size(request.view, ARGS);
+    return bytes(request, size, (path, buffer) => call("listxattr", path, buffer));
   };
 
-  const remove = (request: Request) => {
+  const remove = function* (request: Request): Steps<void> {
     const name = request.cname(ARGS);
-    const path = pathOf(request);
+    const path = yield* context.fd(context.node(request));
     context.actAs(request);
-    conclude(request, removexattr(path, name));
+    conclude(request, yield call("removexattr", path, name));
   };
 
   return [
@@ -200,6 +209,10 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     [kernel.FUSE_LISTXATTR, list],
     [kernel.FUSE_REMOVEXATTR, remove],
   ];
+}
+
+function isAclAsked(request: Request): boolean {
+  return request.opcode === kernel.FUSE_GETXATTR && isAcl(request.cname(ARGS + kernel.fuse_getxattr_in.size));
 }
 
 function isAcl(name: Uint8Array): boolean {

@@ -7,16 +7,18 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import { IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
-import { umask } from "../ffi/sys/dir.ts";
-import type { Handler } from "../ffi/fuse/session.ts";
 import { Answers } from "./answers.ts";
+import type { Steps } from "./calls.ts";
 import { Caller } from "./caller.ts";
 import { type Handle, HandleTable } from "./handles.ts";
 import { type Node, NodeTable } from "./nodes.ts";
 import { Passthrough } from "./passthrough.ts";
 
+/** Serves one kind of request: answers it, at once or in steps. A SysError that it throws is its answer. */
+export type Operation = (request: Request) => Steps<void> | void;
+
 /** Operations by opcode. */
-export type Operations = readonly (readonly [opcode: number, handler: Handler])[];
+export type Operations = readonly (readonly [opcode: number, operation: Operation])[];
 
 /**
  * What the backing decides by capabilities that the kernel has not looked at before it asks us. For all else a root without some of them
@@ -51,6 +53,12 @@ export class Context {
   /** Attributes of the operation at hand; nothing keeps it. */
   readonly attributes = new StatxBuffer();
 
+  /**
+   * Several operations are under way at a time, each of which waits on another thread: what one has in {@linkcode Context.attributes} or
+   * {@linkcode Answers.bytes} stays there only until it yields its next call.
+   */
+  concurrent = false;
+
   /** `budget`: how many O_PATH descriptors the node table keeps. */
   constructor(budget: number) {
     this.nodes = new NodeTable(budget, this.caller, this.passthrough);
@@ -74,10 +82,17 @@ export class Context {
    * @throws {SysError} ESTALE when it is not there any more, upon which the kernel looks its name up again; EMFILE and what the backing
    * says.
    */
-  fd(node: Node): number {
-    const fd = this.nodes.fd(node);
+  *fd(node: Node): Steps<number> {
+    const opened = this.nodes.opened(node);
+    if (opened >= 0) return opened;
+    const fd = yield* this.nodes.fd(node);
     if (fd < 0) throw new SysError("openat", fd === -Errno.ENOENT ? Errno.ESTALE : -fd);
     return fd;
+  }
+
+  /** Room for data that a call brings, at least `size` bytes of an answer. */
+  buffer(size: number): Uint8Array {
+    return this.concurrent ? new Uint8Array(size) : this.answers.bytes;
   }
 
   /** The open handle `fh`. @throws {SysError} EBADF when there is none, ESTALE when the real file system lacks its file. */
@@ -92,19 +107,6 @@ export class Context {
   actAs(request: Request): void {
     if (request.uid === 0 && !CAPABILITY_COUNTS.has(request.opcode)) this.caller.becomeIdentity(request);
     else this.caller.become(request.uid, request.gid, request.pid);
-  }
-}
-
-/**
- * Makes something under the caller's umask, which is the backing's to apply: where a directory has a default ACL it does not count.
- * This thread's own is 0 otherwise.
- */
-export function underUmask(mask: number, make: () => number): number {
-  umask(mask & 0o777);
-  try {
-    return make();
-  } finally {
-    umask(0);
   }
 }
 

@@ -7,27 +7,39 @@
 import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
-import { DirentReader, getdents64 } from "../ffi/sys/dir.ts";
-import { fdatasync, fsync, lseek, reopen, statx } from "../ffi/sys/file.ts";
+import { DirentReader } from "../ffi/sys/dir.ts";
+import { statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, SEEK_SET } from "../ffi/sys/constants.ts";
+import { call, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, directoryStream, type Handle } from "./handles.ts";
 import { ATTRIBUTE_MASK, type Node } from "./nodes.ts";
 import type { Entry, ResumedListing } from "./resumed_listing.ts";
 
+/** The answer to one READDIR or READDIRPLUS, as far as it is. */
+interface Listing {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly size: number;
+  readonly plus: boolean;
+  used: number;
+  /** Whose entries are in it: each counts as a lookup, if the kernel gets the answer. */
+  readonly learnt: Node[];
+}
+
 /** Operations on directories over a mount's backing. */
 export function directoryOperations(context: Context): Operations {
   const { nodes, handles, answers } = context;
-  const view = new DataView(answers.bytes.buffer);
+  const answersView = new DataView(answers.bytes.buffer);
   const attributes = new StatxBuffer();
 
-  const opendir = (request: Request) => {
+  const opendir = function* (request: Request): Steps<void> {
     const flags = kernel.fuse_open_in.get.flags(request.view, ARGS);
     const node = context.node(request);
-    const path = context.fd(node);
+    const path = yield* context.fd(node);
     context.actAs(request);
-    const fd = reopen(path, backingFlags(flags) | O_DIRECTORY | O_CLOEXEC);
+    const fd = yield call("reopen", path, backingFlags(flags) | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return void request.replyError(-fd);
     const handle = handles.add(
       node,
@@ -36,126 +48,115 @@ export function directoryOperations(context: Context): Operations {
       { uid: request.uid, gid: request.gid },
       directoryStream(),
     );
-    if (answers.opened(request, handle) < 0) handles.remove(handle.fh);
+    if (answers.opened(request, handle) < 0) yield* handles.remove(handle.fh);
   };
 
   /** Makes the record at `offset` the reader's current one. Returns 0 at the end of the directory, a positive number, or -errno. */
-  const fill = (handle: Handle, offset: bigint): number => {
+  const fill = function* (handle: Handle, offset: bigint): Steps<number> {
     const stream = handle.stream!;
     if (stream.offset !== offset) {
-      const moved = lseek(handle.fd, offset, SEEK_SET);
-      if (moved < 0n) return Number(moved);
+      const moved = yield call("lseek", handle.fd, offset, SEEK_SET, new Uint8Array(8));
+      if (moved < 0) return moved;
       stream.offset = offset;
       stream.pending = false;
     }
     if (stream.pending) return 1;
-    const length = getdents64(handle.fd, stream.buffer);
+    const length = yield call("getdents64", handle.fd, stream.buffer);
     if (length <= 0) return length;
     stream.reader = new DirentReader(stream.buffer, length);
     stream.pending = stream.reader.next();
     return length;
   };
 
-  // The entries of the answer under way: each counts as a lookup, if the kernel gets the answer.
-  let learnt: Node[] = [];
-
-  const deliver = (request: Request, length: number): void => {
-    const entries = learnt;
-    learnt = [];
-    if (answers.data(request, length) < 0) { for (const node of entries) nodes.forget(node.nodeid, 1); }
+  const listing = (request: Request, plus: boolean): Listing => {
+    const { get } = kernel.fuse_read_in;
+    const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
+    const bytes = context.buffer(size);
+    const view = bytes === answers.bytes ? answersView : new DataView(bytes.buffer);
+    return { bytes, view, size, plus, used: 0, learnt: [] };
   };
 
-  const read = (request: Request, plus: boolean) => {
+  const deliver = (request: Request, { bytes, used, learnt }: Listing): void => {
+    if (request.replyData(bytes, used) >= 0) return;
+    for (const node of learnt) nodes.forget(node.nodeid, 1);
+  };
+
+  const read = function* (request: Request, plus: boolean): Steps<void> {
     const { get } = kernel.fuse_read_in;
     const handle = context.handle(get.fh(request.view, ARGS));
-    const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
+    const list = listing(request, plus);
     let offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
-    let used = 0;
     context.actAs(request);
     const { resumed } = handle.stream!;
     if (resumed !== undefined) {
-      if (offset !== 0n) return resume(request, handle, resumed, offset, size, plus);
+      if (offset !== 0n) return yield* resume(request, handle, resumed, offset, list);
       handle.stream!.resumed = undefined;
     }
     for (let full = false; !full;) {
-      const available = fill(handle, offset);
-      if (available < 0 && used === 0) return void request.replyError(-available);
+      const available = yield* fill(handle, offset);
+      if (available < 0 && list.used === 0) return void request.replyError(-available);
       if (available <= 0) break;
       const { reader, buffer } = handle.stream!;
       while (handle.stream!.pending) {
-        const length = put(handle, buffer, reader, used, size, plus);
-        if (length === 0) {
-          full = true;
-          break;
-        }
-        used += length;
+        full = !put(handle, buffer, reader, list);
+        if (full) break;
         handle.stream!.offset = offset = reader.off;
         handle.stream!.pending = reader.next();
       }
     }
-    deliver(request, used);
+    deliver(request, list);
   };
 
-  const resume = (
+  const resume = function* (
     request: Request,
     handle: Handle,
-    listing: ResumedListing,
+    resumed: ResumedListing,
     offset: bigint,
-    size: number,
-    plus: boolean,
-  ): void => {
+    list: Listing,
+  ): Steps<void> {
     handle.stream!.offset = -1n; // the descriptor's position is the listing's
-    let used = 0;
-    for (const entry of listing.from(handle.fd, offset)) {
-      const length = put(handle, entry.buffer, entry, used, size, plus);
-      if (length === 0) break;
-      used += length;
-    }
-    deliver(request, used);
+    yield* resumed.load(handle.fd);
+    for (const entry of resumed.from(offset)) if (!put(handle, entry.buffer, entry, list)) break;
+    deliver(request, list);
   };
 
-  /** Writes one record of the answer at `at`; returns its length, or 0 when it does not fit below `size`. */
-  const put = (
-    handle: Handle,
-    buffer: Uint8Array,
-    record: Entry,
-    at: number,
-    size: number,
-    plus: boolean,
-  ): number => {
+  /** Adds one record to an answer. Returns whether it had room. */
+  const put = (handle: Handle, buffer: Uint8Array, record: Entry, list: Listing): boolean => {
+    const { bytes, view, plus, used: at } = list;
     const nameLength = record.nameEnd - record.nameStart;
     const head = plus ? kernel.fuse_entry_out.size : 0;
     const length = head + ((24 + nameLength + 7) & ~7);
-    if (at + length > size) return 0;
-    answers.bytes.fill(0, at, at + length);
+    if (at + length > list.size) return false;
+    bytes.fill(0, at, at + length);
     const { set } = kernel.fuse_dirent;
     set.ino(view, record.ino, at + head);
     set.off(view, BigInt.asUintN(64, record.off), at + head);
     set.namelen(view, nameLength, at + head);
     set.type(view, record.type, at + head);
-    answers.bytes.set(buffer.subarray(record.nameStart, record.nameEnd), at + head + 24);
-    if (plus && !record.isDot) {
+    bytes.set(buffer.subarray(record.nameStart, record.nameEnd), at + head + 24);
+    // An entry that is not looked up stays without one: the kernel asks for it when it needs it.
+    if (plus && !record.isDot && !context.concurrent) {
       const name = buffer.subarray(record.nameStart, record.nameEnd + 1); // the kernel's records are NUL-terminated
-      // An entry that cannot be looked up stays without one: the kernel asks for it when it needs it.
       if (statx(handle.fd, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, attributes) >= 0) {
         const node = nodes.learn(handle.node, name, attributes);
-        learnt.push(node);
+        list.learnt.push(node);
         answers.entryAt(at, node, attributes);
       }
     }
-    return length;
+    list.used += length;
+    return true;
   };
 
-  const releasedir = (request: Request) => {
-    handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
+  const releasedir = function* (request: Request): Steps<void> {
+    yield* handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
     request.replyOk();
   };
 
-  const syncdir = (request: Request) => {
+  const syncdir = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_fsync_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     const dataOnly = (get.fsync_flags(request.view, ARGS) & kernel.FUSE_FSYNC_FDATASYNC) !== 0;
-    const result = dataOnly ? fdatasync(handle.fd) : fsync(handle.fd);
+    const result = yield call(dataOnly ? "fdatasync" : "fsync", handle.fd);
     conclude(request, result === -Errno.EINVAL ? 0 : result); // a backing without fsync on directories has nothing to sync
   };
 

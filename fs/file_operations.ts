@@ -6,24 +6,10 @@
 import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
-import {
-  closeFd,
-  copyFileRange,
-  dup,
-  fallocate,
-  fcntlSet,
-  fdatasync,
-  fsync,
-  ioctl,
-  lseek,
-  pread,
-  pwrite,
-  reopen,
-  statx,
-} from "../ffi/sys/file.ts";
+import { dup, fcntlSet } from "../ffi/sys/file.ts";
 import { AT_EMPTY_PATH, F_SETFL, O_APPEND, O_DIRECT, STATX_DIOALIGN } from "../ffi/sys/constants.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
-import { PollSet } from "../ffi/sys/poll.ts";
+import { call, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, type Handle } from "./handles.ts";
 import { EMPTY_PATH } from "./nodes.ts";
@@ -45,10 +31,10 @@ const FMODE_EXEC = 0x20;
  * Whether the backing would take a read or write with O_DIRECT, which is made without: where our own buffers are is another matter than
  * where the caller's is.
  */
-function isAligned(handle: Handle, offset: bigint, size: number): boolean {
+function* isAligned(handle: Handle, offset: bigint, size: number): Steps<boolean> {
   if (handle.alignment === undefined) {
     const told = new StatxBuffer();
-    const found = statx(handle.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_DIOALIGN, told);
+    const found = yield call("statx", handle.fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_DIOALIGN, told);
     const known = found >= 0 && (told.mask & STATX_DIOALIGN) !== 0 && told.dioOffsetAlign > 0;
     handle.alignment = known ? BigInt(told.dioOffsetAlign) : 1n;
   }
@@ -59,44 +45,46 @@ function isAligned(handle: Handle, offset: bigint, size: number): boolean {
 export function fileOperations(context: Context): Operations {
   const { handles, answers } = context;
 
-  const open = (request: Request) => {
+  const open = function* (request: Request): Steps<void> {
     const flags = kernel.fuse_open_in.get.flags(request.view, ARGS);
     const node = context.node(request);
-    const path = context.fd(node);
+    const path = yield* context.fd(node);
     context.actAs(request);
     let opener = { uid: request.uid, gid: request.gid };
-    let fd = reopen(path, backingFlags(flags));
+    let fd = yield call("reopen", path, backingFlags(flags));
     if (fd === -Errno.EACCES && flags & FMODE_EXEC) {
       // To be executed a file need not be readable: that it may be has been checked by the kernel.
       context.caller.self();
       opener = { uid: 0, gid: 0 };
-      fd = reopen(path, backingFlags(flags));
+      fd = yield call("reopen", path, backingFlags(flags));
     }
     if (fd < 0) return void request.replyError(-fd);
     const handle = handles.add(node, fd, flags, opener);
-    if (answers.opened(request, handle) < 0) handles.remove(handle.fh);
+    if (answers.opened(request, handle) < 0) yield* handles.remove(handle.fh);
   };
 
-  const read = (request: Request) => {
+  const read = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_read_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
     const offset = get.offset(request.view, ARGS);
-    if (get.flags(request.view, ARGS) & O_DIRECT && !isAligned(handle, offset, size)) {
+    if (get.flags(request.view, ARGS) & O_DIRECT && !(yield* isAligned(handle, offset, size))) {
       return void request.replyError(Errno.EINVAL);
     }
-    const length = pread(handle.fd, answers.bytes, size, offset);
+    const buffer = context.buffer(size);
+    const length = yield call("pread", handle.fd, buffer, size, offset);
     if (length < 0) request.replyError(-length);
-    else answers.data(request, length);
+    else request.replyData(buffer, length);
   };
 
-  const write = (request: Request) => {
+  const write = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_write_in;
     const start = ARGS + kernel.fuse_write_in.size;
     const handle = context.handle(get.fh(request.view, ARGS));
     const size = get.size(request.view, ARGS);
     const offset = get.offset(request.view, ARGS);
-    const misaligned = get.flags(request.view, ARGS) & O_DIRECT && !isAligned(handle, offset, size);
+    const misaligned = get.flags(request.view, ARGS) & O_DIRECT &&
+      !(yield* isAligned(handle, offset, size));
     if (start + size > request.length || misaligned) return void request.replyError(Errno.EINVAL);
     const flags = get.write_flags(request.view, ARGS);
     // The kernel leaves clearing set-id bits to us (HANDLE_KILLPRIV_V2); the backing does it for a writer without CAP_FSETID.
@@ -108,55 +96,57 @@ export function fileOperations(context: Context): Operations {
       handle.flags ^= O_APPEND;
       fcntlSet(handle.fd, F_SETFL, handle.flags);
     }
-    const written = pwrite(handle.fd, request.message.subarray(start, start + size), size, offset);
+    const written = yield call(
+      "pwrite",
+      handle.fd,
+      request.message.subarray(start, start + size),
+      size,
+      offset,
+    );
     if (written < 0) request.replyError(-written);
     else answers.written(request, written);
   };
 
-  const flush = (request: Request) => {
+  const flush = function* (request: Request): Steps<void> {
     const handle = handles.get(kernel.fuse_flush_in.get.fh(request.view, ARGS));
     if (handle === undefined || handle.fd < 0) return void request.replyOk();
     // close(2) is where a network file system reports what it could not write: closing a duplicate asks for that report.
     const duplicate = dup(handle.fd);
-    conclude(request, duplicate < 0 ? duplicate : closeFd(duplicate));
+    conclude(request, duplicate < 0 ? duplicate : yield call("close", duplicate));
   };
 
-  const release = (request: Request) => {
-    handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
+  const release = function* (request: Request): Steps<void> {
+    yield* handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
     request.replyOk();
   };
 
-  const sync = (request: Request) => {
+  const sync = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_fsync_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     const dataOnly = (get.fsync_flags(request.view, ARGS) & kernel.FUSE_FSYNC_FDATASYNC) !== 0;
-    conclude(request, dataOnly ? fdatasync(handle.fd) : fsync(handle.fd));
+    conclude(request, yield call(dataOnly ? "fdatasync" : "fsync", handle.fd));
   };
 
-  const allocate = (request: Request) => {
+  const allocate = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_fallocate_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     context.actAs(request);
     const mode = get.mode(request.view, ARGS);
-    conclude(
-      request,
-      fallocate(handle.fd, mode, get.offset(request.view, ARGS), get.length(request.view, ARGS)),
-    );
+    const [offset, length] = [get.offset(request.view, ARGS), get.length(request.view, ARGS)];
+    conclude(request, yield call("fallocate", handle.fd, mode, offset, length));
   };
 
-  const seek = (request: Request) => {
+  const seek = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_lseek_in;
     const handle = context.handle(get.fh(request.view, ARGS));
-    const offset = lseek(
-      handle.fd,
-      BigInt.asIntN(64, get.offset(request.view, ARGS)),
-      get.whence(request.view, ARGS),
-    );
-    if (offset < 0n) request.replyError(Number(-offset));
-    else answers.offset(request, offset);
+    const offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
+    const out = new Uint8Array(8); // struct fuse_lseek_out
+    const moved = yield call("lseek", handle.fd, offset, get.whence(request.view, ARGS), out);
+    if (moved < 0) request.replyError(-moved);
+    else request.replyData(out);
   };
 
-  const copy = (request: Request) => {
+  const copy = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_copy_file_range_in;
     const from = context.handle(get.fh_in(request.view, ARGS));
     const to = context.handle(get.fh_out(request.view, ARGS));
@@ -164,21 +154,20 @@ export function fileOperations(context: Context): Operations {
     const offIn = get.off_in(request.view, ARGS);
     const offOut = get.off_out(request.view, ARGS);
     const length = get.len(request.view, ARGS);
-    const copied = copyFileRange(from.fd, offIn, to.fd, offOut, length, 0);
+    const copied = yield call("copyFileRange", from.fd, offIn, to.fd, offOut, length, 0);
     if (copied < 0) request.replyError(-copied);
     else answers.written(request, copied);
   };
 
-  const poll = (request: Request) => {
+  const poll = function* (request: Request): Steps<void> {
     const { get } = kernel.fuse_poll_in;
     const handle = context.handle(get.fh(request.view, ARGS));
-    const set = new PollSet([{ fd: handle.fd, events: get.events(request.view, ARGS) }]);
-    const ready = set.wait(0);
+    const ready = yield call("poll", handle.fd, get.events(request.view, ARGS));
     if (ready < 0) request.replyError(-ready);
-    else answers.events(request, set.revents(0));
+    else answers.events(request, ready);
   };
 
-  const control = (request: Request) => {
+  const control = function* (request: Request): Steps<void> {
     const { get, size } = kernel.fuse_ioctl_in;
     const cmd = get.cmd(request.view, ARGS);
     const known = IOCTLS.get(cmd);
@@ -187,7 +176,7 @@ export function fileOperations(context: Context): Operations {
     const data = new Uint8Array(Math.max(known.input, known.output));
     data.set(request.message.subarray(ARGS + size, ARGS + size + known.input));
     context.actAs(request);
-    const result = ioctl(handle.fd, BigInt(cmd), data);
+    const result = yield call("ioctl", handle.fd, BigInt(cmd), data);
     if (result < 0) return void request.replyError(-result);
     const out = kernel.fuse_ioctl_out;
     const view = new DataView(answers.bytes.buffer);

@@ -19,6 +19,7 @@ import {
   O_TRUNC,
   STATX_BASIC_STATS,
 } from "../ffi/sys/constants.ts";
+import { call, type Steps } from "./calls.ts";
 import type { Caller, Identity } from "./caller.ts";
 import { EMPTY_PATH, type Node, type NodeTable } from "./nodes.ts";
 import type { Backing, Passthrough } from "./passthrough.ts";
@@ -131,15 +132,14 @@ export class HandleTable {
     return handle;
   }
 
-  /** Closes a handle. Returns 0 or -EBADF. */
-  remove(fh: bigint): number {
+  /** Closes a handle, if there is one. */
+  *remove(fh: bigint): Steps<void> {
     const handle = this.#byFh.get(fh);
-    if (handle === undefined) return -Errno.EBADF;
+    if (handle === undefined) return;
     this.#byFh.delete(fh);
-    if (handle.fd >= 0) closeFd(handle.fd);
     this.#passthrough.leave(handle);
     this.#nodes.unuse(handle.node, handle);
-    return 0;
+    if (handle.fd >= 0) yield call("close", handle.fd);
   }
 
   /**

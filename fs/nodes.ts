@@ -9,7 +9,7 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
-import { closeFd, openat, statx } from "../ffi/sys/file.ts";
+import { closeFd, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import {
@@ -23,7 +23,7 @@ import {
   STATX_BASIC_STATS,
   STATX_BTIME,
 } from "../ffi/sys/constants.ts";
-
+import { call, type Steps } from "./calls.ts";
 import type { Caller } from "./caller.ts";
 import type { Backing, Passthrough } from "./passthrough.ts";
 
@@ -170,21 +170,25 @@ export class NodeTable {
    * A descriptor of the node, O_PATH or of one of its open files, or -errno: ENOENT or ESTALE when it is not there any more. It outlives
    * one later call for another node, not more, unless the node is pinned.
    */
-  fd(node: Node): number {
-    if (node.fd >= 0) {
-      if (this.#open.delete(node)) this.#open.add(node); // used last, evicted last
-      return node.fd;
-    }
-    const fd = node.pinned ? -Errno.ESTALE : this.#openNode(node);
+  *fd(node: Node): Steps<number> {
+    const opened = this.opened(node);
+    if (opened >= 0) return opened;
+    const fd = node.pinned ? -Errno.ESTALE : yield* this.#openNode(node);
     return fd < 0 ? openDescriptor(node) ?? fd : fd;
   }
 
-  #openNode(node: Node): number {
-    const parent = this.fd(node.parent);
+  /** The O_PATH descriptor that the node has, as {@linkcode NodeTable.fd} gives it; -1 when it has none. */
+  opened(node: Node): number {
+    if (node.fd >= 0 && this.#open.delete(node)) this.#open.add(node); // used last, evicted last
+    return node.fd;
+  }
+
+  *#openNode(node: Node): Steps<number> {
+    const parent = yield* this.fd(node.parent);
     if (parent < 0) return parent;
-    const fd = this.#openPath(parent, node.name);
+    const fd = yield* this.#openPath(parent, node.name);
     if (fd < 0) return fd;
-    const found = statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
+    const found = yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
     if (found < 0 || !this.#recognise(node, this.#scratch)) {
       closeFd(fd);
       return found < 0 ? found : -Errno.ESTALE;
@@ -196,17 +200,19 @@ export class NodeTable {
   }
 
   /** Attributes of a node into `out`. Returns 0 or -errno; ESTALE when its name leads elsewhere now, and nobody has it open. */
-  attributes(node: Node, out: StatxBuffer): number {
-    if (node.fd >= 0) return statx(node.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
-    const found = node.pinned ? -Errno.ESTALE : this.#inspectNode(node, out);
+  *attributes(node: Node, out: StatxBuffer): Steps<number> {
+    if (node.fd >= 0) return yield call("statx", node.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+    const found = node.pinned ? -Errno.ESTALE : yield* this.#inspectNode(node, out);
     const open = found < 0 ? openDescriptor(node) : undefined;
-    return open === undefined ? found : statx(open, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+    return open === undefined
+      ? found
+      : yield call("statx", open, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
   }
 
-  #inspectNode(node: Node, out: StatxBuffer): number {
-    const parent = this.fd(node.parent);
+  *#inspectNode(node: Node, out: StatxBuffer): Steps<number> {
+    const parent = yield* this.fd(node.parent);
     if (parent < 0) return parent;
-    const found = this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
+    const found = yield* this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
     if (found < 0) return found;
     return this.#recognise(node, out) ? 0 : -Errno.ESTALE;
   }
@@ -218,10 +224,11 @@ export class NodeTable {
    * @param name NUL-terminated; kept only as a copy.
    * @returns the node, or -errno.
    */
-  lookup(parent: Node, name: Uint8Array, out: StatxBuffer): Node | number {
-    const directory = this.fd(parent);
+  *lookup(parent: Node, name: Uint8Array, out: StatxBuffer): Steps<Node | number> {
+    let directory = this.opened(parent);
+    if (directory < 0) directory = yield* this.fd(parent);
     if (directory < 0) return directory;
-    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, out);
+    const found = yield call("statx", directory, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, out);
     if (found < 0) return found;
     return this.learn(parent, name, out);
   }
@@ -258,16 +265,16 @@ export class NodeTable {
   }
 
   /** The node that `name` in `parent` leads to, when the kernel knows it: before the name is taken away. */
-  knownAt(parent: Node, name: Uint8Array): Node | undefined {
-    const directory = this.fd(parent);
+  *knownAt(parent: Node, name: Uint8Array): Steps<Node | undefined> {
+    const directory = yield* this.fd(parent);
     if (directory < 0) return undefined;
-    const found = this.#inspect(directory, name, STATX_BASIC_STATS, this.#scratch);
+    const found = yield* this.#inspect(directory, name, STATX_BASIC_STATS, this.#scratch);
     return found < 0 ? undefined : this.known(this.#scratch);
   }
 
   /** Pins a node whose name is about to go, so that it stays reachable. */
-  pin(node: Node): void {
-    if (node.pinned || this.fd(node) < 0) return;
+  *pin(node: Node): Steps<void> {
+    if (node.pinned || (yield* this.fd(node)) < 0) return;
     node.pinned = true;
     this.#open.delete(node);
   }
@@ -353,23 +360,23 @@ export class NodeTable {
   }
 
   /** Attributes of a name, as {@linkcode NodeTable.#openPath} reaches it. */
-  #inspect(directory: number, name: Uint8Array, mask: number, out: StatxBuffer): number {
-    const found = statx(directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
+  *#inspect(directory: number, name: Uint8Array, mask: number, out: StatxBuffer): Steps<number> {
+    const found = yield call("statx", directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
     if (found !== -Errno.EACCES) return found;
     this.#caller.self();
-    return statx(directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
+    return yield call("statx", directory, name, AT_SYMLINK_NOFOLLOW, mask, out);
   }
 
   /**
    * Opens a name of a node that the kernel knows. Who asks may lack the right to go there by name: it has the node open, or as its working
    * directory, or got it from another process. Root goes second, because a server may refuse root and let the caller through.
    */
-  #openPath(fd: number, name: Uint8Array): number {
+  *#openPath(fd: number, name: Uint8Array): Steps<number> {
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    let opened = openat(fd, name, flags, 0);
+    let opened = yield call("openat", fd, name, flags, 0);
     if (opened === -Errno.EACCES) {
       this.#caller.self();
-      opened = openat(fd, name, flags, 0);
+      opened = yield call("openat", fd, name, flags, 0);
     }
     if (opened !== -Errno.EMFILE) return opened;
     // All but the two used last: the directory, and what the operation at hand took before it.
@@ -377,7 +384,7 @@ export class NodeTable {
       if (this.#open.size <= 2) break;
       this.#evict(node);
     }
-    return openat(fd, name, flags, 0);
+    return yield call("openat", fd, name, flags, 0);
   }
 
   #evict(node: Node): void {

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { DirentReader, getdents64 } from "../ffi/sys/dir.ts";
-import { lseek } from "../ffi/sys/file.ts";
+import { DirentReader } from "../ffi/sys/dir.ts";
 import { SEEK_SET } from "../ffi/sys/constants.ts";
+import { call, type Steps } from "./calls.ts";
 
 /** One entry of a directory, as a `DirentReader` has it. */
 export interface Entry {
@@ -28,11 +28,11 @@ export interface Entry {
 export type NamedEntry = Entry & { readonly buffer: Uint8Array };
 
 /** All entries of an open directory, from its start. What cannot be read any more is left out. Moves the descriptor's position. */
-export function entriesOf(fd: number): NamedEntry[] {
+export function* entriesOf(fd: number): Steps<NamedEntry[]> {
   const entries: NamedEntry[] = [];
   const buffer = new Uint8Array(32 * 1024);
-  if (lseek(fd, 0n, SEEK_SET) < 0n) return entries;
-  for (let length; (length = getdents64(fd, buffer)) > 0;) {
+  if ((yield call("lseek", fd, 0n, SEEK_SET, new Uint8Array(8))) < 0) return entries;
+  for (let length; (length = yield call("getdents64", fd, buffer)) > 0;) {
     const reader = new DirentReader(buffer, length);
     while (reader.next()) {
       const { ino, off, type, isDot } = reader;
@@ -47,7 +47,8 @@ export function entriesOf(fd: number): NamedEntry[] {
 export class ResumedListing {
   readonly #before: readonly NamedEntry[];
   readonly #base: bigint;
-  #after: readonly NamedEntry[] | undefined;
+  #after: readonly NamedEntry[] = [];
+  #loaded = false;
   #listed = new Set<string>();
 
   /** `before`: the entries of the old directory. */
@@ -57,12 +58,15 @@ export class ResumedListing {
     this.#base = before.reduce((most, { off }) => off > most ? off : most, 0n);
   }
 
-  /**
-   * What follows `offset`, which is a position in the old directory or one that an earlier call gave. Reads the new directory `fd` the
-   * first time, and moves its position then.
-   */
-  *from(fd: number, offset: bigint): Generator<NamedEntry> {
-    this.#after ??= entriesOf(fd);
+  /** Reads the new directory `fd` the first time, and moves its position then. */
+  *load(fd: number): Steps<void> {
+    if (this.#loaded) return;
+    this.#after = yield* entriesOf(fd);
+    this.#loaded = true;
+  }
+
+  /** What follows `offset`, which is a position in the old directory or one that an earlier call gave. The new one has been loaded. */
+  *from(offset: bigint): Generator<NamedEntry> {
     let index = Number(offset - this.#base);
     if (index <= 0) {
       const listed = this.#before.findIndex(({ off }) => off === offset) + 1;

@@ -15,7 +15,8 @@ import { AT_EMPTY_PATH, S_IFREG } from "../ffi/sys/constants.ts";
 import { adopt, type MissingPolicy } from "./adoption.ts";
 import { type CacheTimes, UNCACHED } from "./answers.ts";
 import { attributeOperations } from "./attribute_operations.ts";
-import { ARGS, Context } from "./context.ts";
+import { ARGS, Context, type Operation } from "./context.ts";
+import { directly } from "./calls.ts";
 import { directoryOperations } from "./directory_operations.ts";
 import { fileOperations } from "./file_operations.ts";
 import { Gate, type Parked } from "./gate.ts";
@@ -89,7 +90,7 @@ const HOLDING_PAGES: ReadonlySet<number> = new Set([
 /** One stub mount's file system. Single-threaded, on the mount's worker. */
 export class StubFilesystem implements Disposable {
   readonly #context: Context;
-  readonly #operations: ReadonlyMap<number, Handler>;
+  readonly #operations: ReadonlyMap<number, Operation>;
   readonly #gate: Gate;
   readonly #options: StubOptions;
   readonly #root = new StatxBuffer();
@@ -156,7 +157,7 @@ export class StubFilesystem implements Disposable {
     const node = nodes.get(nodeid);
     if (node === undefined) return -Errno.ENOENT;
     caller.self();
-    const fd = nodes.fd(node);
+    const fd = directly(nodes.fd(node));
     return fd < 0 ? fd : dup(fd);
   }
 
@@ -244,7 +245,7 @@ export class StubFilesystem implements Disposable {
   #route(request: Request): void {
     switch (verdict(this.#mode, request.opcode, request.nodeid, isLaundering(request))) {
       case "serve":
-        return this.#operations.get(request.opcode)!(request);
+        return this.#serve(request);
       case "park":
         return this.#gate.park(request);
       case "acknowledge":
@@ -259,8 +260,13 @@ export class StubFilesystem implements Disposable {
     const { answers } = this.#context;
     if (request.opcode === kernel.FUSE_GETATTR) answers.attributes(request, this.#root, UNCACHED);
     else if (request.opcode === kernel.FUSE_STATX) answers.extended(request, this.#root, UNCACHED);
-    else if (this.#placeholder !== undefined) this.#operations.get(request.opcode)!(request);
+    else if (this.#placeholder !== undefined) this.#serve(request);
     else this.#gate.park(request);
+  }
+
+  #serve(request: Request): void {
+    const steps = this.#operations.get(request.opcode)!(request);
+    if (steps !== undefined) directly(steps);
   }
 
   /** Serves a request that waited: as the mode says, which may have changed again since, or by `handler`. */
@@ -320,7 +326,7 @@ export class StubFilesystem implements Disposable {
     const look = () => {
       served += this.#gate.let(
         holdsPages,
-        (request) => this.#serveParked(request, this.#operations.get(request.opcode)!),
+        (request) => this.#serveParked(request, (request) => this.#serve(request)),
       );
     };
     const timer = setInterval(look, STUCK_MS);

@@ -3,6 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/sys/constants.ts";
 import { openat } from "../../ffi/sys/file.ts";
 import { check, cstr } from "../../ffi/sys/libc.ts";
 import { Fd } from "../../ffi/sys/fd.ts";
+import { directly } from "../../fs/calls.ts";
 import { entriesOf, type NamedEntry, ResumedListing } from "../../fs/resumed_listing.ts";
 
 const name = ({ buffer, nameEnd }: NamedEntry) => new TextDecoder().decode(buffer.subarray(0, nameEnd));
@@ -20,11 +21,12 @@ function open(names: readonly string[]): { directory: string; fd: Fd } {
 function resume(before: string[], after: string[], seen: number, batch: number): string[] {
   const [old, fresh] = [open(before), open(after)];
   try {
-    const entries = entriesOf(old.fd.raw);
+    const entries = directly(entriesOf(old.fd.raw));
     const listing = new ResumedListing(entries);
     const listed = entries.slice(0, seen).map(name);
+    directly(listing.load(fresh.fd.raw));
     for (let offset = entries[seen - 1]!.off;;) {
-      const some = [...listing.from(fresh.fd.raw, offset)].slice(0, batch);
+      const some = [...listing.from(offset)].slice(0, batch);
       if (some.length === 0) return listed.filter((name) => !name.startsWith(".")).sort();
       listed.push(...some.map(name));
       offset = some.at(-1)!.off;
@@ -58,9 +60,10 @@ Deno.test("resumed listing: new names are listed, and those that are gone only i
 Deno.test("resumed listing: a position that an earlier call gave leads to the same rest", () => {
   const { directory, fd } = open(names(0, 9));
   const listing = new ResumedListing([]);
-  const all = [...listing.from(fd.raw, 0n)];
+  directly(listing.load(fd.raw));
+  const all = [...listing.from(0n)];
   for (const [index, { off }] of all.entries()) {
-    assertEquals([...listing.from(fd.raw, off)].map(name), all.slice(index + 1).map(name));
+    assertEquals([...listing.from(off)].map(name), all.slice(index + 1).map(name));
   }
   fd.close();
   Deno.removeSync(directory, { recursive: true });

@@ -1,0 +1,145 @@
+/**
+ * The calls that operations make on the backing. An operation is a generator that yields each call and is given its result, so that the call
+ * can be made by whoever is to wait for it: this thread, or another one while this thread serves others.
+ *
+ * Calls take descriptors, numbers and bytes alone, nothing that belongs to a thread.
+ *
+ * @module
+ */
+import {
+  getdents64,
+  linkat,
+  mkdirat,
+  mknodat,
+  readlinkat,
+  renameat2,
+  statfs,
+  symlinkat,
+  umask,
+  unlinkat,
+} from "../ffi/sys/dir.ts";
+import {
+  closeFd,
+  copyFileRange,
+  fallocate,
+  fchmodFd,
+  fchownat,
+  fdatasync,
+  fsync,
+  ftruncate,
+  ioctl,
+  lseek,
+  openat,
+  pread,
+  procFdPath,
+  pwrite,
+  reopen,
+  statx,
+  truncate,
+  utimensat,
+} from "../ffi/sys/file.ts";
+import type { CString } from "../ffi/sys/libc.ts";
+import { PollSet } from "../ffi/sys/poll.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
+import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../ffi/sys/constants.ts";
+
+/** Makes something under a umask, which is the backing's to apply: where a directory has a default ACL it does not count. */
+function underUmask(mask: number, make: () => number): number {
+  umask(mask & 0o777);
+  try {
+    return make();
+  } finally {
+    umask(0); // as it is on each thread that makes calls
+  }
+}
+
+const CALLS = {
+  openat,
+  reopen,
+  close: closeFd,
+  statx,
+  statfs,
+  pread,
+  pwrite,
+  fsync,
+  fdatasync,
+  ftruncate,
+  fallocate,
+  copyFileRange,
+  ioctl,
+  getdents64,
+  readlinkat,
+  symlinkat,
+  unlinkat,
+  renameat2,
+  fchmodFd,
+  fchownat,
+  utimensat,
+  /** openat(2) of what may have to be made. */
+  create: (mask: number, dirfd: number, name: CString, flags: number, mode: number): number =>
+    underUmask(mask, () => openat(dirfd, name, flags, mode)),
+  /** mkdirat(2). */
+  mkdir: (mask: number, dirfd: number, name: CString, mode: number): number =>
+    underUmask(mask, () => mkdirat(dirfd, name, mode)),
+  /** mknodat(2). */
+  mknod: (mask: number, dirfd: number, name: CString, mode: number, device: bigint): number =>
+    underUmask(mask, () => mknodat(dirfd, name, mode, device)),
+  /** linkat(2) of a descriptor's file. */
+  link: (fd: number, dirfd: number, name: CString): number =>
+    linkat(AT_FDCWD, procFdPath(fd), dirfd, name, AT_SYMLINK_FOLLOW),
+  /** truncate(2) of a descriptor's file. */
+  truncate: (fd: number, size: bigint): number => truncate(procFdPath(fd), size),
+  /** setxattr(2) of a descriptor's file. */
+  setxattr: (fd: number, name: CString, value: Uint8Array, flags: number): number =>
+    setxattr(procFdPath(fd), name, value, flags),
+  /** getxattr(2) of a descriptor's file. */
+  getxattr: (fd: number, name: CString, value: Uint8Array): number => getxattr(procFdPath(fd), name, value),
+  /** listxattr(2) of a descriptor's file. */
+  listxattr: (fd: number, names: Uint8Array): number => listxattr(procFdPath(fd), names),
+  /** removexattr(2) of a descriptor's file. */
+  removexattr: (fd: number, name: CString): number => removexattr(procFdPath(fd), name),
+  /** lseek(2), which gives 0 and puts the new offset into `out`, an i64; or -errno. */
+  lseek: (fd: number, offset: bigint, whence: number, out: Uint8Array): number => {
+    const result = lseek(fd, offset, whence);
+    if (result < 0n) return Number(result);
+    new DataView(out.buffer, out.byteOffset).setBigInt64(0, result, true);
+    return 0;
+  },
+  /** poll(2) without waiting: gives the events that are ready. */
+  poll: (fd: number, events: number): number => {
+    const set = new PollSet([{ fd, events }]);
+    const ready = set.wait(0);
+    return ready < 0 ? ready : set.revents(0);
+  },
+};
+
+/** What can be called. */
+export type CallName = keyof typeof CALLS;
+
+/** One call, which has not been made yet. */
+export interface Call {
+  /** What is called. */
+  readonly name: CallName;
+  /** With what. */
+  readonly args: readonly unknown[];
+}
+
+/** An operation on the way: yields calls, is given the result of each in the kernel's convention, and returns what came of it. */
+export type Steps<T> = Generator<Call, T, number>;
+
+/** A call to be yielded. */
+export function call<N extends CallName>(name: N, ...args: Parameters<(typeof CALLS)[N]>): Call {
+  return { name, args };
+}
+
+/** Makes a call on this thread. Blocks as the backing does. Returns 0 or more, or -errno. */
+export function make({ name, args }: Call): number {
+  return (CALLS[name] as (...args: readonly unknown[]) => number)(...args);
+}
+
+/** Goes all the way on this thread. Blocks as the backing does. */
+export function directly<T>(steps: Steps<T>): T {
+  let step = steps.next();
+  while (!step.done) step = steps.next(make(step.value));
+  return step.value;
+}
