@@ -20,8 +20,9 @@ import { pidfdOpen } from "../ffi/sys/process.ts";
 import { Window } from "../ffi/sys/ptrace.ts";
 import { SCM_MAX_FD, sendFds } from "../ffi/sys/socket.ts";
 import { DATA_SIZE } from "./arch/injection.ts";
+import type { Call } from "./remote_call.ts";
 import type { Work } from "./side_by_side.ts";
-import type { Call, Tracee } from "./tracee.ts";
+import type { Tracee } from "./tracee.ts";
 
 /** Where recvmsg(2) finds its arguments in the task's data area, and puts what it gets. */
 const HEADER = 64;

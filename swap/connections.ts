@@ -35,7 +35,7 @@ import {
   SocketRefused,
 } from "./socket_holders.ts";
 import { allProcesses, numbersIn, reach } from "./task_files.ts";
-import { RemoteError } from "./tracee.ts";
+import { RemoteError } from "./remote_call.ts";
 import type { SourceMount } from "./types.ts";
 import { type Credentials, peerCredentials } from "./unix_sockets.ts";
 import { TCP_ESTABLISHED, type UnixSocket } from "./unix_sockets_diag.ts";

@@ -30,7 +30,7 @@ import type { Actor, Arguments } from "./actor.ts";
 import type { Description, Registration, Table } from "./inventory.ts";
 import type { LockEntry } from "./procfs/fdinfo.ts";
 import type { Work } from "./side_by_side.ts";
-import type { Call } from "./tracee.ts";
+import type { Call } from "./remote_call.ts";
 
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;

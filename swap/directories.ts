@@ -6,7 +6,7 @@
 import { NR } from "../ffi/sys/arch.ts";
 import type { Actor } from "./actor.ts";
 import { complete, type Work } from "./side_by_side.ts";
-import type { Call } from "./tracee.ts";
+import type { Call } from "./remote_call.ts";
 
 /** A pair of directories, by descriptors of ours. */
 export interface DirectoryPair {

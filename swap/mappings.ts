@@ -15,7 +15,7 @@ import { check, cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import type { Mapping, Memory } from "./inventory.ts";
 import { complete, type Work } from "./side_by_side.ts";
-import { type Call, RemoteError } from "./tracee.ts";
+import { type Call, RemoteError } from "./remote_call.ts";
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;

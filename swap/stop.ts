@@ -122,7 +122,10 @@ export class StoppedSet implements Disposable {
       }
       this.#await(until);
     }
-    for (const [pid, process] of this.#processes) if (process.tasks.size === 0) this.#processes.delete(pid);
+    for (const [pid, { tasks }] of this.#processes) {
+      if (tasks.size === 0) this.#processes.delete(pid);
+      for (const task of tasks.values()) task.leads = task.tid === pid && tasks.size > 1;
+    }
   }
 
   #seize(process: StoppedProcess, tid: number): boolean {

@@ -15,11 +15,9 @@
  *
  * @module
  */
-import { Errno, errnoName, SysError } from "../ffi/errno.ts";
+import { Errno, SysError } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
 import {
-  __WALL,
-  __WNOTHREAD,
   NT_ARM_SYSTEM_CALL,
   NT_PRSTATUS,
   processVmReadv,
@@ -39,35 +37,14 @@ import {
   PTRACE_SYSCALL,
   ptraceBuffer,
   tgkill,
-  wait4,
   Window,
-  WNOHANG,
 } from "../ffi/sys/ptrace.ts";
 import { CODE_SIZE, DATA, injection, SCRATCH_SIZE, TABLE, TABLE_CALLS } from "./arch/injection.ts";
 import { interruptedSequence } from "./restartable_sequence.ts";
 import type { Work } from "./side_by_side.ts";
+import { type Call, RemoteError, TaskGone } from "./remote_call.ts";
 import { readStatus, syscallInstructionOf } from "./task_files.ts";
-
-/** A task ended while it was being worked on. */
-export class TaskGone extends Error {
-  override readonly name = "TaskGone";
-  /** `tid` names it. */
-  constructor(readonly tid: number) {
-    super(`task ${tid} has ended`);
-  }
-}
-
-/** A system call to be made in a task: its number and up to six arguments. */
-export type Call = readonly [number: number, ...args: (number | bigint)[]];
-
-/** A system call that failed in a task. */
-export class RemoteError extends SysError {
-  /** `index` is the call's place in its batch. */
-  constructor(readonly tid: number, readonly index: number, call: Call, errno: number) {
-    super(`system call ${call[0]}`, errno, { pid: tid });
-    this.message = `task ${tid}: system call ${call[0]}(${call.slice(1).join(", ")}): ${errnoName(errno)}`;
-  }
-}
+import { isStop, nextStatus, NOTHING, statusBefore } from "./wait_status.ts";
 
 const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
@@ -89,7 +66,6 @@ codeBytes.bytes.set(injection.code);
 const noCall = new Window(4);
 noCall.view.setInt32(0, -1, true);
 const UNSET = 0x7fffffffffffffffn;
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 function setVector(window: Window, size: number): void {
   registerVector.view.setBigUint64(0, window.address, true);
@@ -104,6 +80,8 @@ export class Tracee {
   readonly tgid: number;
   /** Where the scratch mapping is; 0 when there is none. */
   scratch = 0;
+  /** Whether it is the first task of a process that has others. Its end is told only when theirs have been waited for. */
+  leads = false;
   #state: "seized" | "stopped" | "entered" | "detached" | "dying" | "gone" = "seized";
   #mask = 0n;
   #signal = 0;
@@ -163,16 +141,10 @@ export class Tracee {
    */
   awaitStop(until: number): "stopped" | "gone" | "late" {
     if (this.#state !== "seized" && this.#state !== "dying") return this.gone ? "gone" : "stopped";
-    for (let sleep = 0.02;;) {
-      const status = wait4(this.tid, __WALL | __WNOTHREAD | WNOHANG);
-      if (status === -1) {
-        if (performance.now() > until) return "late";
-        Atomics.wait(pause, 0, 0, sleep);
-        sleep = Math.min(sleep * 2, 1);
-        continue;
-      }
-      if (status === -Errno.EINTR) continue;
-      if (status < 0 || (status & 0xff) !== 0x7f) return this.#end();
+    for (;;) {
+      const status = statusBefore(this.tid, until);
+      if (status === NOTHING) return "late";
+      if (!isStop(status)) return this.#end();
       const event = status >>> 16;
       if (event === PTRACE_EVENT_STOP) break;
       // Another event needs nothing; a signal goes to the task.
@@ -402,10 +374,9 @@ export class Tracee {
   /** Waits for its next stop and tells the signal of it, 0 for an event. A SIGSTOP, which no mask holds back, is kept for later. */
   #nextStop(): number {
     for (;;) {
-      const status = wait4(this.tid, __WALL | __WNOTHREAD);
-      if (status === -Errno.EINTR) continue;
-      if (status < 0 || (status & 0xff) !== 0x7f) {
-        this.#state = "gone";
+      const status = nextStatus(this.tid, this.leads);
+      if (!isStop(status)) {
+        this.#state = status === NOTHING ? "dying" : "gone";
         throw new TaskGone(this.tid);
       }
       if (status >>> 16 !== 0) return 0;

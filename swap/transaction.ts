@@ -14,10 +14,11 @@ import { DirectoriesMove } from "./directories.ts";
 import { carryNextWatch } from "./inotify.ts";
 import type { Description, Inventory, Memory, Table } from "./inventory.ts";
 import { MappingsMove } from "./mappings.ts";
+import { TaskGone } from "./remote_call.ts";
 import type { Replacements } from "./replacements.ts";
 import { makeRoom, neededRoom, restoreRoom } from "./room.ts";
 import { sideBySide, type Work } from "./side_by_side.ts";
-import { TaskGone, type Tracee } from "./tracee.ts";
+import type { Tracee } from "./tracee.ts";
 import type { Obstacle } from "./types.ts";
 
 /**

@@ -1,7 +1,7 @@
 // Never half: whatever fails, every process is wholly on the source or wholly on the target, and goes on.
 
 import { assert, assertEquals } from "@std/assert";
-import { until } from "../e2e/support/proc.ts";
+import { isAlive, until } from "../e2e/support/proc.ts";
 import type { Sandbox } from "../e2e/support/sandbox.ts";
 import { swapTest } from "./support/case.ts";
 import type { MountPair, PairKind } from "./support/mount_pair.ts";
@@ -111,4 +111,31 @@ for (const step of [...STEPS.flatMap((name) => [1, 6, 15].map((time) => `${name}
     await checkAll(victims, "after the kill");
     for (const victim of victims) await victim.end();
   });
+}
+
+for (const step of STEPS) {
+  for (const time of [1, 2]) {
+    await swapTest(
+      `a process that is killed at ${step}@${time} keeps nobody`,
+      "same",
+      async (sandbox, pair) => {
+        const [a, b] = pair.sides;
+        const threads = {
+          program: swapVictim("places"),
+          cases: ["thread-files", "thread-fs"],
+          directory: a.path,
+        };
+        const plain = { program: swapVictim("fds"), cases: ["private"], directory: a.path };
+        const victims = [await Victim.start(sandbox, threads), await Victim.start(sandbox, plain)];
+        const [report] = await runSwap({ source: a.path, target: b.path, fault: `slay:${step}@${time}` });
+        assert(report?.ok, JSON.stringify(report));
+        const living = victims.filter(({ pids: [pid] }) => isAlive(pid!));
+        assertEquals(living.length, 1, "how many live");
+        for (const victim of living) {
+          await victim.check("after the other was killed");
+          await victim.end();
+        }
+      },
+    );
+  }
 }

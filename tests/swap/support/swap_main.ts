@@ -2,7 +2,7 @@
  * Makes swaps between two mounts, as a program of its own: a line of JSON for each on stdout, exit code 1 when one was not made.
  *
  * `fault` names a step of the change: it fails when it is reached for the first time, or with `@N` behind the name for the Nth time; with
- * `kill:` before the name the program is killed there instead.
+ * `kill:` before the name the program is killed there instead, with `slay:` the process that is worked on.
  *
  * @module
  */
@@ -28,10 +28,11 @@ const encoder = new TextEncoder();
 const [faultName, faultTime = "1"] = (order.fault ?? "").split("@");
 let times = Number(faultTime);
 
-function step(name: string): void {
-  if (faultName !== name && faultName !== `kill:${name}`) return;
-  if (--times !== 0) return;
-  if (faultName !== name) Deno.kill(Deno.pid, "SIGKILL");
+function step(name: string, pid: number): void {
+  const [what, where] = faultName!.includes(":") ? faultName!.split(":") : ["fail", faultName];
+  if (where !== name || --times !== 0) return;
+  if (what === "slay") return Deno.kill(pid, "SIGKILL");
+  if (what === "kill") Deno.kill(Deno.pid, "SIGKILL");
   throw new Error(`fault at ${name}`);
 }
 
