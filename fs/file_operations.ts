@@ -71,6 +71,7 @@ export function fileOperations(context: Context): Operations {
     if (get.flags(request.view, ARGS) & O_DIRECT && !(yield* isAligned(handle, offset, size))) {
       return void request.replyError(Errno.EINVAL);
     }
+    handle.node.cached = true;
     const buffer = context.buffer(size);
     const length = yield call("pread", handle.fd, buffer, size, offset);
     if (length < 0) request.replyError(-length);
@@ -96,6 +97,7 @@ export function fileOperations(context: Context): Operations {
       handle.flags ^= O_APPEND;
       fcntlSet(handle.fd, F_SETFL, handle.flags);
     }
+    handle.node.cached = true;
     const written = yield call(
       "pwrite",
       handle.fd,

@@ -126,7 +126,6 @@ export class HandleTable {
       alignment: undefined,
     };
     this.#nodes.use(node, handle);
-    node.opened = true;
     this.#passthrough.join(handle, flags);
     this.#byFh.set(handle.fh, handle);
     return handle;

@@ -71,8 +71,8 @@ export interface Node {
   handles: Set<OpenNode> | undefined;
   /** Registered for passing through, in the current epoch. */
   backing: Backing | undefined;
-  /** Its pages may be in the kernel's cache since the placeholder served it. */
-  opened: boolean;
+  /** Pages of it may be in the kernel's cache: it was read or written through us. */
+  cached: boolean;
 }
 
 /** The nodes of one mount. Single-threaded; its calls block as the backing does. */
@@ -108,7 +108,7 @@ export class NodeTable {
       users: 0,
       handles: undefined,
       backing: undefined,
-      opened: false,
+      cached: false,
     } as unknown as Node;
     root.parent = root;
     this.root = root;
@@ -325,7 +325,7 @@ export class NodeTable {
       users: 0,
       handles: undefined,
       backing: undefined,
-      opened: false,
+      cached: false,
     };
     parent.users++;
     this.#byId.set(node.nodeid, node);

@@ -11,7 +11,7 @@ import type { Handler, Handlers, Session } from "../ffi/fuse/session.ts";
 import type { Fd } from "../ffi/sys/fd.ts";
 import { dup, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
-import { AT_EMPTY_PATH, S_IFREG } from "../ffi/sys/constants.ts";
+import { AT_EMPTY_PATH } from "../ffi/sys/constants.ts";
 import { adopt, type MissingPolicy } from "./adoption.ts";
 import { type CacheTimes, UNCACHED } from "./answers.ts";
 import { attributeOperations } from "./attribute_operations.ts";
@@ -293,8 +293,8 @@ export class StubFilesystem implements Disposable {
   }
 
   /**
-   * Goes to stub mode and drops what the kernel has cached of the placeholder. Names and attributes were never cached. Pages are
-   * dropped twice: first while requests are served, so that dirty pages are written; then again behind the closed gate, where only
+   * Goes to stub mode and drops what the kernel has cached of the placeholder. Names and attributes were never cached, and no
+   * pages of files that were not read or written. Pages are dropped twice: first while requests are served, so that dirty pages are written; then again behind the closed gate, where only
    * the writing of pages dirtied in between is still served, and what holds pages that are to be dropped. No page of the placeholder is
    * delivered after that.
    */
@@ -305,7 +305,7 @@ export class StubFilesystem implements Disposable {
   }
 
   async #dropPages(session: Session): Promise<void> {
-    const queue = [...this.#context.nodes.all()].filter((node) => node.type === S_IFREG && node.opened);
+    const queue = [...this.#context.nodes.all()].filter((node) => node.cached);
     const drop = async () => {
       for (let node: Node | undefined; (node = queue.pop()) !== undefined;) {
         while (await this.#dropPagesOf(node.nodeid, session)); // again, since pages may have come meanwhile
