@@ -43,12 +43,20 @@ export function lockedMappings(pid: number, smaps: string, devices: ReadonlySet<
   return found;
 }
 
+/**
+ * Whether a process has locked anything at all, as `/proc/PID/status` says; telling where costs the kernel a look at every page table. Pure.
+ */
+export function locksMemory(status: string): boolean {
+  return /^VmLck:\s*[1-9]/m.test(status);
+}
+
 /** The same for a process and all that descend from it. Reads /proc only; a process that is gone meanwhile counts for nothing. */
 export function lockedMappingsBelow(pid: number, devices: ReadonlySet<string>): LockedMapping[] {
   const found: LockedMapping[] = [];
   const queue = [pid];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
-    const smaps = readProc(`/proc/${at}/smaps`);
+    const locks = locksMemory(readProc(`/proc/${at}/status`) ?? "");
+    const smaps = locks ? readProc(`/proc/${at}/smaps`) : undefined;
     if (smaps !== undefined) found.push(...lockedMappings(at, smaps, devices));
     for (const thread of threads(at)) {
       const children = readProc(`/proc/${at}/task/${thread}/children`) ?? "";
