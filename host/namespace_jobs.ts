@@ -1,7 +1,8 @@
 /**
  * The main thread's side of namespace workers: a job runs on a worker that does nothing else meanwhile, because it may block for ever.
  *
- * Few workers load at a time: loading one is work for a core, and takes memory. A worker that is done takes the next job that waits, and
+ * Most jobs take less than loading a worker does, which is work for a core and takes memory. So a job waits first for a worker that is
+ * there, and only when none has been done for a moment another one is loaded for it. A worker that is done takes the next job that waits, and
  * ends when none comes for a moment.
  *
  * @module
@@ -35,14 +36,24 @@ export interface RunJob {
 /** How many workers load at a time. */
 const loadingAtOnce = 4;
 
+/** How a pool of workers is kept; all times in milliseconds. */
+export interface PoolTimes {
+  /** How long a worker without a job is kept for the next one. */
+  readonly lingerMs: number;
+  /** How long a job waits while none of the workers that are there is done, before others are loaded. */
+  readonly patienceMs: number;
+}
+
+/** Jobs are done in a millisecond, or wait for something that may take seconds. */
+const defaultTimes: PoolTimes = { lingerMs: 1000, patienceMs: 10 };
+
 /**
  * A function that runs jobs.
  *
  * @param start starts a worker
- * @param lingerMs how long a worker without a job is kept for the next one, in milliseconds
  */
-export function createRunJob(start: () => Worker, lingerMs: number = 1000): RunJob {
-  const pool = new Pool(start, lingerMs);
+export function createRunJob(start: () => Worker, times: PoolTimes = defaultTimes): RunJob {
+  const pool = new Pool(start, times);
   const run = <J extends NamespaceJob>(
     name: J,
     job: NamespaceJobs[J]["job"],
@@ -81,15 +92,17 @@ interface Task {
 
 class Pool {
   readonly #start: () => Worker;
-  readonly #lingerMs: number;
+  readonly #times: PoolTimes;
   readonly #waiting: Task[] = [];
   readonly #running = new Map<Worker, Task>();
   readonly #idle = new Map<Worker, ReturnType<typeof setTimeout>>();
   #loading = 0;
+  /** Set while a job waits and no worker loads. */
+  #patience: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: () => Worker, lingerMs: number) {
+  constructor(start: () => Worker, times: PoolTimes) {
     this.#start = start;
-    this.#lingerMs = lingerMs;
+    this.#times = times;
   }
 
   ahead(): void {
@@ -103,7 +116,8 @@ class Pool {
       this.#idle.delete(worker);
       return this.#next(worker);
     }
-    this.#load();
+    if (this.#running.size === 0) this.#load(1);
+    else this.#wait();
   }
 
   /** Drops a task that no worker has begun. */
@@ -112,9 +126,16 @@ class Pool {
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  /** Starts workers for the tasks that wait. */
-  #load(): void {
-    while (this.#loading < loadingAtOnce && this.#loading < this.#waiting.length) this.#startOne();
+  /** Starts workers for tasks that wait, so that at most so many load. */
+  #load(most: number): void {
+    while (this.#loading < most && this.#loading < this.#waiting.length) this.#startOne();
+  }
+
+  /** Has workers loaded for the tasks that wait, unless one is done, or has loaded, before. */
+  #wait(): void {
+    clearTimeout(this.#patience);
+    if (this.#waiting.length === 0 || this.#loading > 0) return;
+    this.#patience = setTimeout(() => this.#load(loadingAtOnce), this.#times.patienceMs);
   }
 
   #startOne(): void {
@@ -131,7 +152,7 @@ class Pool {
       const task = this.#running.get(worker) ?? this.#waiting.shift();
       this.#running.delete(worker);
       task?.settle({ ok: false, error: { kind: "internal", message } });
-      this.#load();
+      this.#load(1);
     };
     worker.onmessage = ({ data }: MessageEvent<NamespaceReply | NamespaceLoaded>) => {
       if ("loaded" in data) load();
@@ -161,10 +182,10 @@ class Pool {
       const timer = setTimeout(() => {
         this.#idle.delete(worker);
         worker.terminate();
-      }, this.#lingerMs);
+      }, this.#times.lingerMs);
       Deno.unrefTimer(timer);
       this.#idle.set(worker, timer);
     }
-    this.#load();
+    this.#wait();
   }
 }

@@ -10,7 +10,7 @@ function make(): { run: RunJob; workers: FakeWorker[] } {
     workers.push(worker);
     return worker.asWorker;
   };
-  return { run: createRunJob(start, 0), workers };
+  return { run: createRunJob(start, { lingerMs: 0, patienceMs: 0 }), workers };
 }
 
 const done = { ok: true, result: undefined };
@@ -95,12 +95,11 @@ Deno.test("namespace jobs: one that is cancelled before it began is never begun"
 Deno.test("namespace jobs: few workers load at a time, and no job waits for one that hangs", async () => {
   const { run, workers } = make();
   const jobs = Array.from({ length: 10 }, () => run("close", { fd: 1 }));
-  assertEquals(workers.length, 4);
-  for (const worker of workers.slice()) worker.post({ loaded: true });
-  assertEquals(workers.length, 8);
-  for (const worker of workers.slice(4)) worker.post({ loaded: true });
-  assertEquals(workers.length, 10);
-  for (const worker of workers.slice(8)) worker.post({ loaded: true });
+  for (const [from, count] of [[0, 1], [1, 5], [5, 9], [9, 10]] as const) {
+    await turn();
+    assertEquals(workers.length, count);
+    for (const worker of workers.slice(from)) worker.post({ loaded: true });
+  }
   assertEquals(workers.map(({ sent }) => sent.length), Array(10).fill(1));
   for (const worker of workers) worker.post(done);
   await Promise.all(jobs);
@@ -114,7 +113,18 @@ Deno.test("namespace jobs: a worker that is done takes the next job that waits",
   for (let count = 0; count < 6; count++) workers[0]!.post(done);
   await Promise.all(jobs);
   assertEquals(workers[0]!.sent.length, 6);
-  // Those that come too late find nothing to do.
+  await turn();
+  assertEquals(workers.map(({ terminated }) => terminated), [true]);
+});
+
+Deno.test("namespace jobs: workers that come too late find nothing to do", async () => {
+  const { run, workers } = make();
+  const jobs = Array.from({ length: 3 }, () => run("close", { fd: 1 }));
+  workers[0]!.post({ loaded: true });
+  await turn();
+  assertEquals(workers.length, 3);
+  for (let count = 0; count < 3; count++) workers[0]!.post(done);
+  await Promise.all(jobs);
   for (const worker of workers.slice(1)) worker.post({ loaded: true });
   await turn();
   assertEquals(workers.every(({ terminated }) => terminated), true);
@@ -127,6 +137,7 @@ Deno.test("namespace jobs: a worker that breaks fails its job alone, while it lo
   await assertRejects(() => first, ControlError, "early");
   const [second, third] = [run("close", { fd: 2 }), run("close", { fd: 3 })];
   workers[1]!.post({ loaded: true });
+  await turn();
   workers[2]!.post({ loaded: true });
   workers[1]!.crash("late");
   workers[2]!.post(done);
