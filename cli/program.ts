@@ -234,7 +234,11 @@ function addSwapCommand(program: Command, terminal: Terminal, setCode: (code: nu
     )
     .option("--leave", "leave what cannot be moved on the source")
     .option("--dry-run", "only tell what would be moved and what stands in the way")
-    .option("--deadline <ms>", `how long stopping may take (default: ${defaultSwapDeadlineMs})`, milliseconds)
+    .option(
+      "--deadline <ms>",
+      `how long stopping, and an answer of TARGET, may take (default: ${defaultSwapDeadlineMs})`,
+      milliseconds,
+    )
     .option("--json", "print JSON")
     .action(async (source, target, options) => {
       const { swap } = await import("./swap.ts");

@@ -98,12 +98,12 @@ class Queue {
       replied: (reply) => {
         if (tracer === this.#tracer) this.#take(reply);
       },
-      failed: (message) => {
+      failed: (message, refusal) => {
         if (tracer !== this.#tracer) return;
         // The next order gets a new one.
         this.#endTracer();
         const error = new ControlError("internal", `the tracer failed: ${message}`);
-        this.#finish((task) => task.reject(error));
+        this.#finish((task) => refusal === undefined ? task.reject(error) : task.resolve(refusal));
       },
     });
     return tracer;

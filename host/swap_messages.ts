@@ -115,6 +115,10 @@ export interface Tracer {
 export interface TracerEvents {
   /** It sent something. */
   replied(reply: SwapReply): void;
-  /** It has ended, or is ended because it is in no known state. Called last. */
-  failed(message: string): void;
+  /**
+   * It has ended, or is ended because it is in no known state. Called last.
+   *
+   * @param refusal how its order ended, when it was ended because it did not get on, and nothing had been changed
+   */
+  failed(message: string, refusal?: SwapOutcome & { readonly ok: false }): void;
 }

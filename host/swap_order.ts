@@ -126,6 +126,7 @@ export function runStubOrder(
     const { obstacles, message } = error;
     if (!leave) return { ok: false, obstacles, message };
     // Nobody could be moved: everybody stays on the stub, which goes on without a mountpoint.
+    progress("moving", { processes: 0, tasks: 0 });
     switchMounts();
     const nobody = { processes: [], left: obstacles, stoppedMs: 0, tasks: 0, descriptions: 0 };
     const whole = moveSwitched(order, stay, switched, nobody, left);

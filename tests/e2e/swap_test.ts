@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { e2e } from "./support/case.ts";
+import { recordTree } from "./support/placeholder.ts";
 import { isAlive } from "./support/proc.ts";
 import { references } from "./support/references.ts";
+import { Spfs } from "./support/spfs.ts";
 import { SwapScene } from "./support/swap_scene.ts";
 import { mountPair } from "../swap/support/mount_pair.ts";
 import { assertMoved, snapshot } from "../swap/support/snapshot.ts";
@@ -281,5 +283,36 @@ await e2e(
     assertEquals(nowhere.code, 1);
     assertMatch(nowhere.stderr, /no mountpoint/);
     await victim.end();
+  },
+);
+
+await e2e(
+  "a file system that does not answer is not waited for, and everybody goes on",
+  async (sandbox, binary) => {
+    const { spfs: other, mountpoint: dead } = await SwapScene.make(sandbox, binary);
+    const spfs = await Spfs.start(sandbox, binary, { socket: false });
+    const pair = await mountPair(sandbox, "twins");
+    const [a, b] = pair.sides;
+    const victim = await Victim.start(sandbox, {
+      program: swapVictim("fds"),
+      cases: ["private"],
+      directory: a.path,
+    });
+    await other.call("file.create", { mount: "net", entries: recordTree(a.path) });
+    await other.call("mount.setMode", { mount: "net", mode: "stub" });
+    const before = snapshot(victim.pids, pair);
+    const swap = { source: a.path, target: dead, deadlineMs: 1000 };
+    const error = await assertRejects(() => spfs.call("swap.run", swap), ControlError);
+    assertEquals(error.kind, "swap_refused");
+    assertMatch(error.message, /did not answer/);
+    assertMoved(before, snapshot(victim.pids, pair), a, a);
+    await victim.check("after it was not waited for");
+    await pair.mirror(a, b);
+    const { processes, left } = await spfs.call("swap.run", { ...swap, target: b.path });
+    assertEquals([processes.map(({ pid }) => pid), left], [victim.pids, []]);
+    await victim.check("moved elsewhere");
+    await victim.end();
+    await spfs.quit();
+    await other.quit();
   },
 );
