@@ -46,6 +46,9 @@ interface Credentials {
   readonly effective: bigint;
 }
 
+/** Whom calls are made as. */
+export type Acting = Identity & Credentials;
+
 /**
  * The capabilities that file systems look at. All others stay as they are, CAP_SETFCAP too: the kernel has us take away a file's
  * capabilities in the name of anybody who writes to it, and lets nobody ask for that who may not.
@@ -61,6 +64,9 @@ const OF_FILES: bigint = [
   CAP_SYS_RESOURCE,
   CAP_MKNOD,
 ].reduce((set, capability) => set | 1n << BigInt(capability), 0n);
+
+/** Root, with all that it may do. */
+export const ROOT_ACTING: Acting = { uid: 0, gid: 0, groups: [], effective: OF_FILES };
 
 const VALID_MS = 500;
 const CACHED = 1024;
@@ -79,8 +85,12 @@ export function parseCapabilities(status: Uint8Array): bigint {
   return match === null ? 0n : BigInt(`0x${match[1]}`);
 }
 
-/** Switches the file system identity of this thread. One for each mount worker; the thread must have started as root. */
+/** Switches the file system identity of this thread. One for each thread that makes calls, which must have started as root. */
 export class Caller {
+  /** Nothing is switched from here on, it is only noted as whom other threads are to make the calls. */
+  noting = false;
+  /** What is noted. */
+  acting: Acting = ROOT_ACTING;
   #uid = 0;
   #gid = 0;
   #groups = "";
@@ -114,6 +124,11 @@ export class Caller {
     this.#switch(0, 0, NO_GROUPS, OF_FILES);
   }
 
+  /** Takes on what another thread's caller has noted. @throws {SysError} EPERM, EINVAL */
+  act({ uid, gid, groups, effective }: Acting): void {
+    this.#switch(uid, gid, groups, effective);
+  }
+
   #credentialsOf(pid: number, uid: number, gid: number): Credentials {
     const now = performance.now();
     const known = this.#known.get(pid);
@@ -129,6 +144,10 @@ export class Caller {
   }
 
   #switch(uid: number, gid: number, groups: readonly number[], effective: bigint): void {
+    if (this.noting) {
+      this.acting = { uid, gid, groups, effective };
+      return;
+    }
     if (uid === this.#uid && gid === this.#gid && effective === this.#effective) {
       if (groups.length === 0 && this.#groups === "") return;
     }

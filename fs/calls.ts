@@ -14,6 +14,7 @@ import {
   readlinkat,
   renameat2,
   statfs,
+  StatfsBuffer,
   symlinkat,
   umask,
   unlinkat,
@@ -35,10 +36,11 @@ import {
   pwrite,
   reopen,
   statx,
+  StatxBuffer,
   truncate,
   utimensat,
 } from "../ffi/sys/file.ts";
-import type { CString } from "../ffi/sys/libc.ts";
+import { addressOf, type CString } from "../ffi/sys/libc.ts";
 import { PollSet } from "../ffi/sys/poll.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../ffi/sys/constants.ts";
@@ -130,6 +132,71 @@ export type Steps<T> = Generator<Call, T, number>;
 /** A call to be yielded. */
 export function call<N extends CallName>(name: N, ...args: Parameters<(typeof CALLS)[N]>): Call {
   return { name, args };
+}
+
+/**
+ * A call whose attributes are put into a buffer of its own, for buffers of attributes are shared between operations; `deliver` moves them to
+ * where they were asked for, when the operation goes on.
+ */
+export function privately({ name, args }: Call): { call: Call; deliver(): void } {
+  const moves: (() => void)[] = [];
+  const own = args.map((argument) => {
+    if (!(argument instanceof StatxBuffer)) return argument;
+    const buffer = new StatxBuffer();
+    moves.push(() => argument.bytes.set(buffer.bytes));
+    return buffer;
+  });
+  return { call: { name, args: own }, deliver: () => moves.forEach((move) => move()) };
+}
+
+/** Bytes of this process's memory, to which another thread's call refers. */
+interface Reference {
+  readonly address: bigint;
+  readonly length: number;
+  /** The bytes of a struct that has a class of its own here. */
+  readonly struct: boolean;
+}
+
+/** A call as a message to another thread of this process. What it refers to must stay where it is until the call is over. */
+export interface CallMessage {
+  /** What is called. */
+  readonly name: CallName;
+  /** With what: numbers, and references. */
+  readonly args: readonly unknown[];
+}
+
+/** Makes a message of a call. */
+export function toMessage({ name, args }: Call): CallMessage {
+  return {
+    name,
+    args: args.map((argument) => {
+      if (argument instanceof Uint8Array) return refer(argument, false);
+      if (argument instanceof StatxBuffer || argument instanceof StatfsBuffer) {
+        return refer(argument.bytes, true);
+      }
+      return argument;
+    }),
+  };
+}
+
+function refer(bytes: Uint8Array, struct: boolean): Reference {
+  return { address: bytes.length === 0 ? 0n : addressOf(bytes), length: bytes.length, struct };
+}
+
+/** The call of a message. */
+export function fromMessage({ name, args }: CallMessage): Call {
+  return {
+    name,
+    args: args.map((argument) => {
+      if (typeof argument !== "object" || argument === null) return argument;
+      const { address, length, struct } = argument as Reference;
+      const pointer = Deno.UnsafePointer.create(address);
+      const bytes = pointer === null
+        ? new Uint8Array(0)
+        : new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, length));
+      return struct ? { bytes } : bytes;
+    }),
+  };
 }
 
 /** Makes a call on this thread. Blocks as the backing does. Returns 0 or more, or -errno. */

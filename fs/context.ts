@@ -11,6 +11,7 @@ import { Answers } from "./answers.ts";
 import type { Steps } from "./calls.ts";
 import { Caller } from "./caller.ts";
 import { type Handle, HandleTable } from "./handles.ts";
+import { Holds } from "./holds.ts";
 import { type Node, NodeTable } from "./nodes.ts";
 import { Passthrough } from "./passthrough.ts";
 
@@ -48,6 +49,8 @@ export class Context {
   readonly caller = new Caller();
   /** What the kernel reads and writes without us. */
   readonly passthrough: Passthrough = new Passthrough(this.caller);
+  /** What operations under way hold. */
+  readonly holds = new Holds();
   /** How we answer. */
   readonly answers = new Answers();
   /** Attributes of the operation at hand; nothing keeps it. */
@@ -61,8 +64,8 @@ export class Context {
 
   /** `budget`: how many O_PATH descriptors the node table keeps. */
   constructor(budget: number) {
-    this.nodes = new NodeTable(budget, this.caller, this.passthrough);
-    this.handles = new HandleTable(this.nodes, this.caller, this.passthrough);
+    this.nodes = new NodeTable(budget, this.caller, this.passthrough, this.holds);
+    this.handles = new HandleTable(this.nodes, this.caller, this.passthrough, this.holds);
   }
 
   /**
@@ -73,6 +76,7 @@ export class Context {
     this.actAs(request);
     const node = this.nodes.get(nodeid);
     if (node === undefined) throw new SysError("lookup", Errno.ESTALE);
+    this.nodes.keep(node);
     return node;
   }
 
@@ -100,6 +104,7 @@ export class Context {
     const handle = this.handles.get(fh);
     if (handle === undefined) throw new SysError("handle", Errno.EBADF);
     if (handle.fd < 0) throw new SysError("handle", Errno.ESTALE);
+    this.holds.descriptor(handle.fd);
     return handle;
   }
 

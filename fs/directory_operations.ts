@@ -85,13 +85,22 @@ export function directoryOperations(context: Context): Operations {
     const { get } = kernel.fuse_read_in;
     const handle = context.handle(get.fh(request.view, ARGS));
     const list = listing(request, plus);
-    let offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
+    const offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
     context.actAs(request);
-    const { resumed } = handle.stream!;
-    if (resumed !== undefined) {
-      if (offset !== 0n) return yield* resume(request, handle, resumed, offset, list);
-      handle.stream!.resumed = undefined;
+    const stream = handle.stream!;
+    // The kernel asks for one piece after the other, but goes on when one of them was interrupted.
+    if (stream.reading) return void request.replyError(Errno.EINTR);
+    stream.reading = true;
+    try {
+      if (stream.resumed === undefined || offset === 0n) yield* proceed(request, handle, offset, list);
+      else yield* resume(request, handle, stream.resumed, offset, list);
+    } finally {
+      stream.reading = false;
     }
+  };
+
+  const proceed = function* (request: Request, handle: Handle, offset: bigint, list: Listing): Steps<void> {
+    handle.stream!.resumed = undefined;
     for (let full = false; !full;) {
       const available = yield* fill(handle, offset);
       if (available < 0 && list.used === 0) return void request.replyError(-available);

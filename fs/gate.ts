@@ -23,6 +23,8 @@ export interface Parked {
 export interface GateEffects {
   /** Serves a request that waited. Never throws. */
   serve(request: Request): void;
+  /** The wait of a request was ended with an errno. */
+  ended?(request: Request): void;
   /** The number of waiting requests has changed. Called often: keep it cheap. */
   changed?(): void;
   /** Whether a signal that ends the wait is pending for a thread; `/proc` by default. */
@@ -63,6 +65,17 @@ export class Gate {
     request.detach();
     this.#parked.set(request.unique, { request, since: performance.now(), interrupted: false });
     this.#effects.changed?.();
+  }
+
+  /** Whether a request waits here. */
+  holds(request: Request): boolean {
+    return this.#parked.has(request.unique);
+  }
+
+  /** A request is served by other means: it does not wait any more. */
+  leave(request: Request): void {
+    this.#parked.delete(request.unique);
+    this.#suspects.delete(request.unique);
   }
 
   /**
@@ -122,6 +135,7 @@ export class Gate {
     this.#parked.delete(parked.request.unique);
     this.#suspects.delete(parked.request.unique);
     parked.request.replyError(errno);
+    this.#effects.ended?.(parked.request);
     this.#effects.changed?.();
   }
 

@@ -5,7 +5,7 @@
  */
 import { Errno } from "../ffi/errno.ts";
 import { DirentReader } from "../ffi/sys/dir.ts";
-import { closeFd, reopen, statx } from "../ffi/sys/file.ts";
+import { reopen, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import {
   AT_EMPTY_PATH,
@@ -21,6 +21,7 @@ import {
 } from "../ffi/sys/constants.ts";
 import { call, type Steps } from "./calls.ts";
 import type { Caller, Identity } from "./caller.ts";
+import type { Holds } from "./holds.ts";
 import { EMPTY_PATH, type Node, type NodeTable } from "./nodes.ts";
 import type { Backing, Passthrough } from "./passthrough.ts";
 import type { ResumedListing } from "./resumed_listing.ts";
@@ -34,6 +35,8 @@ export interface DirectoryStream {
   readonly buffer: Uint8Array<ArrayBuffer>;
   /** Walks them. */
   reader: DirentReader;
+  /** A request is reading it. */
+  reading: boolean;
   /** Whether the reader's current record has not been delivered yet. */
   pending: boolean;
   /** The offset (cookie) that the pending record follows; without one, where the descriptor stands. */
@@ -47,7 +50,14 @@ const STREAM_SIZE = 32 * 1024;
 /** A stream over a directory that was just opened. */
 export function directoryStream(): DirectoryStream {
   const buffer = new Uint8Array(new ArrayBuffer(STREAM_SIZE));
-  return { buffer, reader: new DirentReader(buffer, 0), pending: false, offset: 0n, resumed: undefined };
+  return {
+    buffer,
+    reader: new DirentReader(buffer, 0),
+    reading: false,
+    pending: false,
+    offset: 0n,
+    resumed: undefined,
+  };
 }
 
 /** One open file description of the mount. */
@@ -89,10 +99,12 @@ export class HandleTable {
   readonly #nodes: NodeTable;
   readonly #caller: Caller;
   readonly #passthrough: Passthrough;
+  readonly #holds: Holds;
   #next = 1n;
 
   /** Shares the mount's nodes and identity switch. */
-  constructor(nodes: NodeTable, caller: Caller, passthrough: Passthrough) {
+  constructor(nodes: NodeTable, caller: Caller, passthrough: Passthrough, holds: Holds) {
+    this.#holds = holds;
     this.#nodes = nodes;
     this.#caller = caller;
     this.#passthrough = passthrough;
@@ -138,7 +150,7 @@ export class HandleTable {
     this.#byFh.delete(fh);
     this.#passthrough.leave(handle);
     this.#nodes.unuse(handle.node, handle);
-    if (handle.fd >= 0) yield call("close", handle.fd);
+    if (handle.fd >= 0 && this.#holds.mayClose(handle.fd)) yield call("close", handle.fd);
   }
 
   /**
@@ -160,9 +172,10 @@ export class HandleTable {
     return fd;
   }
 
-  /** Closes every descriptor. */
-  close(): void {
-    for (const handle of this.#byFh.values()) if (handle.fd >= 0) closeFd(handle.fd);
+  /** Forgets every handle. Returns their descriptors, which are to be closed. */
+  clear(): number[] {
+    const descriptors = [...this.#byFh.values()].map(({ fd }) => fd).filter((fd) => fd >= 0);
     this.#byFh.clear();
+    return descriptors;
   }
 }

@@ -100,7 +100,7 @@ export function nameOperations(context: Context): Operations {
     if (fd < 0) return void request.replyError(-fd);
     const found = yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     if (found < 0) {
-      closeFd(fd);
+      yield call("close", fd);
       return void request.replyError(-found);
     }
     yield* answerCreated(request, nodes.learn(parent, name, attributes), fd, flags);
@@ -121,7 +121,7 @@ export function nameOperations(context: Context): Operations {
       ? path
       : yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     if (found < 0) {
-      closeFd(fd);
+      yield call("close", fd);
       if (path >= 0) closeFd(path);
       return void request.replyError(-found);
     }

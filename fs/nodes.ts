@@ -25,6 +25,7 @@ import {
 } from "../ffi/sys/constants.ts";
 import { call, type Steps } from "./calls.ts";
 import type { Caller } from "./caller.ts";
+import type { Holds } from "./holds.ts";
 import type { Backing, Passthrough } from "./passthrough.ts";
 
 /** FUSE's key of an inode: what the kernel names in requests. */
@@ -65,7 +66,7 @@ export interface Node {
   type: number;
   /** Its name is gone: only `fd` reaches it. */
   pinned: boolean;
-  /** How many open handles and children keep it although the kernel may have forgotten it. */
+  /** How many open handles, children and operations under way keep it although the kernel may have forgotten it. */
   users: number;
   /** Those of its users that have it open: its last resort when others have taken its name away. */
   handles: Set<OpenNode> | undefined;
@@ -84,6 +85,7 @@ export class NodeTable {
   readonly #budget: number;
   readonly #caller: Caller;
   readonly #passthrough: Passthrough;
+  readonly #holds: Holds;
   readonly #scratch = new StatxBuffer();
   #next = 2n;
   #major = -1;
@@ -93,7 +95,8 @@ export class NodeTable {
   readonly root: Node;
 
   /** `budget` is how many O_PATH descriptors are kept beside pinned ones. Nodes are reached as `caller` is, or else as root. */
-  constructor(budget: number, caller: Caller, passthrough: Passthrough) {
+  constructor(budget: number, caller: Caller, passthrough: Passthrough, holds: Holds) {
+    this.#holds = holds;
     this.#budget = budget;
     this.#caller = caller;
     this.#passthrough = passthrough;
@@ -174,13 +177,26 @@ export class NodeTable {
     const opened = this.opened(node);
     if (opened >= 0) return opened;
     const fd = node.pinned ? -Errno.ESTALE : yield* this.#openNode(node);
-    return fd < 0 ? openDescriptor(node) ?? fd : fd;
+    return fd < 0 ? this.#holds.descriptor(openDescriptor(node) ?? fd) : fd;
   }
 
   /** The O_PATH descriptor that the node has, as {@linkcode NodeTable.fd} gives it; -1 when it has none. */
   opened(node: Node): number {
     if (node.fd >= 0 && this.#open.delete(node)) this.#open.add(node); // used last, evicted last
-    return node.fd;
+    return this.#holds.descriptor(node.fd);
+  }
+
+  /** Keeps a node for the operation at hand, although the kernel may forget it. */
+  keep(node: Node): void {
+    if (this.#holds.current === undefined) return;
+    this.#holds.current.nodes.push(node);
+    node.users++;
+  }
+
+  /** Ends {@linkcode NodeTable.keep}, once. */
+  letGo(node: Node): void {
+    node.users--;
+    this.#drop(node);
   }
 
   *#openNode(node: Node): Steps<number> {
@@ -193,7 +209,11 @@ export class NodeTable {
       closeFd(fd);
       return found < 0 ? found : -Errno.ESTALE;
     }
-    node.fd = fd;
+    if (node.fd >= 0) { // by another operation, meanwhile
+      closeFd(fd);
+      return this.opened(node);
+    }
+    node.fd = this.#holds.descriptor(fd);
     this.#open.add(node);
     if (this.#open.size > this.#budget) this.#evict(this.#open.values().next().value!);
     return fd;
@@ -201,12 +221,13 @@ export class NodeTable {
 
   /** Attributes of a node into `out`. Returns 0 or -errno; ESTALE when its name leads elsewhere now, and nobody has it open. */
   *attributes(node: Node, out: StatxBuffer): Steps<number> {
-    if (node.fd >= 0) return yield call("statx", node.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+    const fd = this.opened(node);
+    if (fd >= 0) return yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
     const found = node.pinned ? -Errno.ESTALE : yield* this.#inspectNode(node, out);
     const open = found < 0 ? openDescriptor(node) : undefined;
     return open === undefined
       ? found
-      : yield call("statx", open, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
+      : yield call("statx", this.#holds.descriptor(open), EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, out);
   }
 
   *#inspectNode(node: Node, out: StatxBuffer): Steps<number> {
@@ -274,6 +295,7 @@ export class NodeTable {
 
   /** Pins a node whose name is about to go, so that it stays reachable. */
   *pin(node: Node): Steps<void> {
+    this.keep(node);
     if (node.pinned || (yield* this.fd(node)) < 0) return;
     node.pinned = true;
     this.#open.delete(node);
@@ -338,8 +360,7 @@ export class NodeTable {
     this.#passthrough.forget(node);
     if (node.inode !== undefined && this.#byInode.get(node.inode) === node) this.#byInode.delete(node.inode);
     this.#open.delete(node);
-    if (node.fd >= 0) closeFd(node.fd);
-    node.fd = -1;
+    if (node.fd >= 0) this.#close(node);
     node.parent.users--;
     this.#drop(node.parent);
   }
@@ -389,7 +410,12 @@ export class NodeTable {
 
   #evict(node: Node): void {
     this.#open.delete(node);
-    closeFd(node.fd);
+    this.#close(node);
+  }
+
+  /** Closing an O_PATH descriptor asks no server. */
+  #close(node: Node): void {
+    if (this.#holds.mayClose(node.fd)) closeFd(node.fd);
     node.fd = -1;
   }
 

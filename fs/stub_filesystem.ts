@@ -9,7 +9,7 @@ import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import type { Handler, Handlers, Session } from "../ffi/fuse/session.ts";
 import type { Fd } from "../ffi/sys/fd.ts";
-import { dup, statx } from "../ffi/sys/file.ts";
+import { closeFd, dup, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH } from "../ffi/sys/constants.ts";
 import { adopt, type MissingPolicy } from "./adoption.ts";
@@ -25,6 +25,7 @@ import { nameOperations } from "./name_operations.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
 import { type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
 import type { InterruptPolicy } from "./signals.ts";
+import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
 
 /** How a stub mount's file system behaves. */
 export interface StubOptions {
@@ -38,6 +39,8 @@ export interface StubOptions {
   readonly budget: number;
   /** The number of waiting requests has changed. Called often. */
   readonly parkedChanged?: () => void;
+  /** Threads for the calls on a real file system that may not answer, which are then made by them; without, all are made by this one. */
+  readonly threads?: () => CallThreads;
   /** A request failed with something that is no errno: a bug. */
   readonly fault?: (request: Request, error: unknown) => void;
 }
@@ -78,6 +81,8 @@ export const INIT: WantedInit = {
 const INVALIDATIONS = 8;
 /** How long a page's invalidation may take before it is taken to wait for a request that is parked, in milliseconds. */
 const STUCK_MS = 5;
+/** How long the end of a mount waits for a file system that does not answer, in milliseconds. */
+const SETTLE_MS = 1000;
 /** Requests during which the kernel keeps pages of the file locked, or its writing back stopped. */
 const HOLDING_PAGES: ReadonlySet<number> = new Set([
   kernel.FUSE_READ,
@@ -96,6 +101,7 @@ export class StubFilesystem implements Disposable {
   readonly #root = new StatxBuffer();
   readonly #origins: Origins = new Map();
   #placeholder: Fd | undefined;
+  #tasks: Tasks | undefined;
   #mode: Mode;
   #changing = false;
   #ended = false;
@@ -169,6 +175,12 @@ export class StubFilesystem implements Disposable {
   /** What a session is to call when the kernel interrupts a waiting request. */
   interrupt(request: Request): void {
     this.#gate.interrupt(request);
+    this.#tasks?.interrupt(request);
+  }
+
+  /** Whether calls are being made by other threads, whose results come as messages. */
+  get busy(): boolean {
+    return this.#tasks !== undefined && this.#tasks.size > 0;
   }
 
   /**
@@ -221,9 +233,9 @@ export class StubFilesystem implements Disposable {
     }
   }
 
-  /** Answers everything that waits with an errno. Returns how many there were. */
+  /** Answers everything that waits, for a change of mode or for the real file system, with an errno. Returns how many there were. */
   failParked(errno: number): number {
-    return this.#gate.fail(errno);
+    return this.#gate.fail(errno) + (this.#tasks?.fail(errno) ?? 0);
   }
 
   /** The session is over, and is about to be disposed of. */
@@ -231,12 +243,26 @@ export class StubFilesystem implements Disposable {
     this.#context.passthrough.end();
   }
 
+  /**
+   * Lets other threads come to the end of their calls and close what is open, which on some file systems asks a server. Does not wait for
+   * long: what a file system that does not answer keeps open stays so until it does. The session must have been disposed of.
+   */
+  async settle(): Promise<void> {
+    if (this.#tasks === undefined) return;
+    this.#tasks.close(this.#context.handles.clear());
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, SETTLE_MS);
+    await Promise.race([this.#tasks.idle(), late]);
+    clearTimeout(timer);
+  }
+
   /** Closes everything. The session must have ended. */
   [Symbol.dispose](): void {
     this.#ended = true;
     this.#gate.close();
+    this.#tasks?.end();
     this.#context.caller.self();
-    this.#context.handles.close();
+    for (const fd of this.#context.handles.clear()) closeFd(fd);
     this.#context.nodes.close();
     this.#placeholder?.close();
     this.#placeholder = undefined;
@@ -265,7 +291,9 @@ export class StubFilesystem implements Disposable {
   }
 
   #serve(request: Request): void {
-    const steps = this.#operations.get(request.opcode)!(request);
+    const operation = this.#operations.get(request.opcode)!;
+    if (this.#tasks !== undefined) return this.#tasks.start(request, operation);
+    const steps = operation(request);
     if (steps !== undefined) directly(steps);
   }
 
@@ -274,10 +302,14 @@ export class StubFilesystem implements Disposable {
     try {
       handler(request);
     } catch (error) {
-      if (!(error instanceof SysError)) this.#options.fault?.(request, error);
-      if (request.state !== "answered") {
-        request.replyError(error instanceof SysError ? error.errno : Errno.EIO);
-      }
+      this.#failed(request, error);
+    }
+  }
+
+  #failed(request: Request, error: unknown): void {
+    if (!(error instanceof SysError)) this.#options.fault?.(request, error);
+    if (request.state !== "answered") {
+      request.replyError(error instanceof SysError ? error.errno : Errno.EIO);
     }
   }
 
@@ -286,8 +318,14 @@ export class StubFilesystem implements Disposable {
     this.#placeholder!.close();
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
-    if (session.init.flags2 & kernel.FUSE_PASSTHROUGH) {
-      this.#context.passthrough.begin(session.device, this.#context.nodes.root.fd);
+    const { root } = this.#context.nodes;
+    const threads = mayHang(root.fd) ? this.#options.threads?.() : undefined;
+    if (threads !== undefined) {
+      this.#tasks = new Tasks(this.#context, threads, {
+        failed: (request, error) => this.#failed(request, error),
+      });
+    } else if (session.init.flags2 & kernel.FUSE_PASSTHROUGH) {
+      this.#context.passthrough.begin(session.device, root.fd);
     }
     return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }

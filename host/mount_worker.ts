@@ -32,6 +32,7 @@ import { AdoptionError } from "../fs/adoption.ts";
 import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
 import { INIT, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
+import { WorkerThreads } from "./call_threads.ts";
 import type {
   AbortResult,
   CreateRequest,
@@ -82,6 +83,7 @@ class Mount {
         times: { entry: timeout, attributes: timeout },
         interrupts: request.interrupts,
         budget: NODE_BUDGET,
+        threads: () => new WorkerThreads((text) => post({ event: "log", level: "error", text })),
         parkedChanged: () => this.#parkedChanged(),
         fault: (parked, error) => this.#fault(parked, error),
       }),
@@ -105,6 +107,7 @@ class Mount {
         hooks: {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),
+          busy: () => this.#filesystem.busy,
         },
       }),
     );
@@ -130,6 +133,7 @@ class Mount {
     this.#filesystem.failParked(this.#abortErrno ?? Errno.ENOTCONN); // of a connection that is gone nobody hears it any more
     this.#filesystem.sessionEnded();
     this.#session[Symbol.dispose]();
+    await this.#filesystem.settle();
     this.#filesystem[Symbol.dispose]();
     if (end === undefined) {
       const text = failure instanceof Error ? failure.stack ?? failure.message : String(failure);

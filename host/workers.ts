@@ -18,3 +18,8 @@ export function startNamespaceWorker(): Worker {
 export function startImagesWorker(): Worker {
   return new Worker(new URL("./images_worker.ts", import.meta.url), { type: "module", name: "images" });
 }
+
+/** Starts a worker that makes calls for a mount. */
+export function startCallWorker(): Worker {
+  return new Worker(new URL("./call_worker.ts", import.meta.url), { type: "module", name: "calls" });
+}

@@ -42,9 +42,9 @@ export async function bundle(program: Program, folder: string): Promise<BundledP
   const common = ["bundle", "--quiet", "--frozen", "--platform=deno", "--keep-names", `--outdir=${folder}`];
   const cwd = new URL("../", import.meta.url).pathname;
   await output(Deno.execPath(), [...common, "--code-splitting", program.entry], { cwd });
-  await redirectWorkers(folder, program.workers.map(nameOf));
   // One at a time: with several the folders above them would become part of the names.
   for (const worker of program.workers) await output(Deno.execPath(), [...common, worker], { cwd });
+  await redirectWorkers(folder, program.workers.map(nameOf)); // workers start workers as well
   return {
     main: `${nameOf(program.entry)}.js`,
     workers: program.workers.map((path) => `${nameOf(path)}.js`),

@@ -43,6 +43,7 @@ export class Request {
   readonly address: bigint;
   #view: DataView | undefined;
   #state: RequestState = "current";
+  #contended = false;
   readonly #channel: ReplyChannel;
   readonly #outstanding: Map<bigint, Request>;
 
@@ -126,35 +127,40 @@ export class Request {
     return this;
   }
 
+  /** From now on whoever is first answers: later answers are dropped, and return -ENOENT. */
+  contend(): void {
+    this.#contended = true;
+  }
+
   /** Answers with a payload. Returns 0 or -errno; -ENOENT says that nobody waits any more (then undo what the answer promised). */
   replyData(payload: Uint8Array, length: number = payload.length): number {
-    this.#consume();
-    return this.#channel.data(this, payload, length);
+    return this.#consume() ? this.#channel.data(this, payload, length) : -Errno.ENOENT;
   }
 
   /** Answers success without a payload. Returns 0 or -errno as {@linkcode Request.replyData}. */
   replyOk(): number {
-    this.#consume();
-    return this.#channel.error(this, 0);
+    return this.#consume() ? this.#channel.error(this, 0) : -Errno.ENOENT;
   }
 
   /** Answers with an errno, positive. Returns 0 or -errno as {@linkcode Request.replyData}. */
   replyError(errno: number): number {
-    this.#consume();
-    return this.#channel.error(this, errno > 0 ? errno : Errno.EIO);
+    return this.#consume() ? this.#channel.error(this, errno > 0 ? errno : Errno.EIO) : -Errno.ENOENT;
   }
 
   /** Ends a request that takes no answer: FORGET and BATCH_FORGET. */
   replyNone(): void {
-    this.#consume();
-    this.#channel.none(this);
+    if (this.#consume()) this.#channel.none(this);
   }
 
-  #consume(): void {
-    if (this.#state === "answered") throw new TypeError(`request ${this.unique}: answered twice`);
+  #consume(): boolean {
+    if (this.#state === "answered") {
+      if (this.#contended) return false;
+      throw new TypeError(`request ${this.unique}: answered twice`);
+    }
     // The order matters: libfuse frees its request in the reply call, so the id must be forgotten first.
     if (this.#state === "detached") this.#outstanding.delete(this.unique);
     this.#state = "answered";
+    return true;
   }
 }
 

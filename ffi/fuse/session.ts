@@ -26,12 +26,14 @@ export type Handler = (request: Request) => void;
 /** Handlers by opcode (FUSE_LOOKUP and so on). An opcode without one is answered ENOSYS, which the kernel remembers. */
 export type Handlers = ReadonlyMap<number, Handler>;
 
-/** What a session tells its owner. `fault` and `idle` may not throw. */
+/** What a session tells its owner. `fault`, `busy` and `idle` may not throw. */
 export interface SessionHooks {
   /** A handler failed with something that is no SysError, or left its request unanswered: a bug. The request was answered EIO. */
   fault?(request: Request, error: unknown): void;
   /** The kernel says that a signal woke the caller of a detached request. Answer it, or leave it waiting; a throw answers EINTR. */
   interrupt?(request: Request): void;
+  /** Whether answers are on their way that come as messages to this thread: then it does not look for requests where it could await them. */
+  busy?(): boolean;
   /** A batch of requests has been handled and the session is about to wait. */
   idle?(): void;
 }
@@ -289,6 +291,7 @@ export class Session implements Disposable {
       if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) {
         throw new SysError("fuse_session_receive_buf", -length, { path: "/dev/fuse" });
       }
+      if (this.#hooks.busy?.()) return undefined;
       if (this.#windowNs === 0n || performance.now() >= until || poll.waitFor(this.#windowNs) <= 0) {
         return undefined;
       }
