@@ -1,6 +1,6 @@
 /**
- * Datagram sockets that are connected to one that gets a successor: they stay what they are, and are connected to the successor. That is the
- * same call whichever process makes it, so the tracer makes it on copies of their descriptors.
+ * Datagram sockets that are connected to one that gets a successor, and those that a successor is to be connected to. The first stay what they are,
+ * and are connected to the successor. That is the same call whichever process makes it, so the tracer makes it on copies of their descriptors.
  *
  * @module
  */
@@ -12,6 +12,17 @@ import type { Inventory, Table } from "./inventory.ts";
 import { copyOf, type SocketHolder, socketObstacle, SocketRefused } from "./socket_holders.ts";
 import { connectTo, hasQueued } from "./unix_sockets.ts";
 import { boundDescriptor, type FreshUnixSocket } from "./unix_sockets_fresh.ts";
+
+/** A socket besides the one that is told of. */
+export interface SocketPeer {
+  /** Its inode number. */
+  readonly ino: number;
+  /** One who holds it. */
+  readonly holder: SocketHolder;
+}
+
+/** A socket that another one is connected to: with an abstract name, or in the hands of a stopped process. */
+export type SocketTarget = SocketPeer | { readonly ino: number; readonly name: Uint8Array };
 
 /** One that is connected to the old socket. */
 interface Peer {
@@ -68,4 +79,27 @@ export class DatagramPeers implements Disposable {
       check(connectTo(peer.raw, file.raw), "connect");
     }
   }
+}
+
+/** Connects a successor to what its predecessor was connected to, or to the successor of that. @throws {SysError} */
+export function connectSuccessor(
+  { fd }: FreshUnixSocket,
+  successor: FreshUnixSocket | undefined,
+  peer: SocketTarget,
+  actorOf: (table: Table) => Actor,
+): void {
+  if (successor !== undefined) connectToFile(fd, successor.file());
+  else if ("name" in peer) check(connectTo(fd.raw, peer.name), "connect");
+  else connectToFile(fd, fileOf(peer, actorOf));
+}
+
+function connectToFile(socket: Fd, target: Fd): void {
+  using file = target;
+  check(connectTo(socket.raw, file.raw), "connect");
+}
+
+/** The file that a socket is bound to. @throws {SysError} */
+function fileOf({ holder: { table, fd } }: SocketPeer, actorOf: (table: Table) => Actor): Fd {
+  using socket = Fd.own(actorOf(table).take(fd));
+  return Fd.own(check(boundDescriptor(socket.raw), "ioctl SIOCUNIXFILE"));
 }

@@ -20,7 +20,7 @@ import {
   isConnectionEnd,
   type NamedEnd,
 } from "./connections.ts";
-import { DatagramPeers } from "./datagram_peers.ts";
+import { connectSuccessor, DatagramPeers, type SocketPeer, type SocketTarget } from "./datagram_peers.ts";
 import type { Description, Hindrance, Inventory, Table } from "./inventory.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
 import { complete } from "./side_by_side.ts";
@@ -49,8 +49,10 @@ export interface BoundSocket {
   readonly path: Uint8Array | undefined;
   /** What the kernel tells of it. */
   readonly socket: UnixSocket;
-  /** Of each datagram socket that is connected to it, one who holds that. */
-  readonly peers: readonly SocketHolder[];
+  /** The datagram sockets that are connected to it. */
+  readonly peers: readonly SocketPeer[];
+  /** The datagram socket that it is connected to. */
+  readonly peer: SocketTarget | undefined;
 }
 
 /** What was found. */
@@ -135,7 +137,7 @@ function look(
       const { uid, gid } = inventory.processes.get(pid)!.status;
       return { pid, uid: uid[1], gid: gid[1] };
     });
-    const verdict = withKnownPeers(judgeUnixSocket(socket, all, old, credentials), sockets);
+    const verdict = withKnownPeers(judgeUnixSocket(socket, all, old, credentials), all, sockets);
     if (verdict.kind === "obstacle") {
       const { reason, transient } = verdict;
       const more = {
@@ -152,26 +154,41 @@ function look(
       source,
       path,
       socket,
-      peers: verdict.peers.map((ino) => sockets.get(BigInt(ino))![0]!),
+      peers: verdict.peers.map((ino) => ({ ino, holder: sockets.get(BigInt(ino))![0]! })),
+      peer: verdict.peer === undefined ? undefined : targetOf(verdict.peer, all, sockets),
     });
   } finally {
     closeFd(old);
   }
 }
 
-/** Who is connected to a datagram socket has to be in somebody's hands; one that is connected to another itself stays. */
+/** Who is connected to a datagram socket, and whom it is connected to, has to be in somebody's hands. */
 function withKnownPeers(
   verdict: UnixMove | UnixObstacle,
+  all: readonly UnixSocket[],
   sockets: ReadonlyMap<bigint, readonly SocketHolder[]>,
 ): UnixMove | UnixObstacle {
   if (verdict.kind === "obstacle") return verdict;
-  if (verdict.peer !== undefined) {
-    return { kind: "obstacle", reason: "is connected to another socket", transient: false };
+  const { peer, peers } = verdict;
+  if (peer !== undefined && targetOf(peer, all, sockets) === undefined) {
+    const reason = `is connected to a socket (${peer}) that no process has which is moved`;
+    return { kind: "obstacle", reason, transient: false };
   }
-  const unknown = verdict.peers.find((ino) => !sockets.has(BigInt(ino)));
+  const unknown = peers.find((ino) => !sockets.has(BigInt(ino)));
   if (unknown === undefined) return verdict;
   const reason = `has a peer (socket ${unknown}) that no process has which is moved`;
   return { kind: "obstacle", reason, transient: false };
+}
+
+function targetOf(
+  ino: number,
+  all: readonly UnixSocket[],
+  sockets: ReadonlyMap<bigint, readonly SocketHolder[]>,
+): SocketTarget | undefined {
+  const name = all.find((one) => one.ino === ino)?.name;
+  if (name?.[0] === 0) return { ino, name };
+  const [holder] = sockets.get(BigInt(ino)) ?? [];
+  return holder === undefined ? undefined : { ino, holder };
 }
 
 function isEqual(one: Uint8Array, other: Uint8Array): boolean {
@@ -263,15 +280,21 @@ export class SocketMoves implements Disposable {
     old: (description: Description) => number | undefined,
     actorOf: (table: Table) => Actor,
   ): void {
-    for (const [{ description, path, peers }, fresh] of this.#fresh) {
-      if (!isMoved(description)) continue;
+    const moved = [...this.#fresh].filter(([{ description }]) => isMoved(description));
+    const successors = new Map(moved.map(([{ socket: { ino } }, fresh]) => [ino, fresh]));
+    for (const [{ description, path, peers }, fresh] of moved) {
       fresh.place();
       const before = old(description);
       if (before === undefined) continue;
-      this.#peers.move(peers, before, fresh, inventory, actorOf);
+      const staying = peers.filter(({ ino }) => !successors.has(ino)).map(({ holder }) => holder);
+      this.#peers.move(staying, before, fresh, inventory, actorOf);
       if (!hasQueued(before)) continue;
       const more = { reason: "was connected or sent to meanwhile", ...(path && { path }), transient: true };
       throw new SocketRefused(socketObstacle(inventory, description.holders[0]!, more));
+    }
+    // A socket that is connected cannot be connected to by others, so these come when the others have been.
+    for (const [{ peer }, fresh] of moved) {
+      if (peer !== undefined) connectSuccessor(fresh, successors.get(peer.ino), peer, actorOf);
     }
   }
 

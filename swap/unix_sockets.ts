@@ -151,6 +151,9 @@ function judgeDatagrams(
     const peer = all.find(({ ino }) => ino === socket.peer);
     if (peer === undefined) return obstacle("is connected to a socket that is gone or not to be seen");
     if (peer.name.length === 0) return obstacle("is connected to a socket that has no name");
+    if (peer.peer !== undefined && peer.peer !== socket.ino) {
+      return obstacle("is connected to a socket that is connected to another one");
+    }
   }
   return { kind: "move", listen: undefined, peers: peers.map(({ ino }) => ino), peer: socket.peer };
 }

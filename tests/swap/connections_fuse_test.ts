@@ -35,6 +35,9 @@ const kept: readonly (readonly [name: string, promise: string])[] = [
   ["shut", "a connection one end of which sends nothing any more stays that way, with what it sent before"],
   ["worker", "a connection that others than the listener have is moved with all of them"],
   ["datagrams", "who is connected to a socket of datagrams goes on sending to it, and to it alone"],
+  ["pair-there", "two sockets of datagrams that are connected to each other stay so, and hear nobody else"],
+  ["pair-elsewhere", "a socket of datagrams stays connected with one that is not on the mount"],
+  ["sending", "a socket of datagrams with a name on the mount goes on sending to one that is not there"],
 ];
 
 for (const [name, promise] of kept) {
@@ -74,26 +77,28 @@ for (const step of ["enter@1", "connect@1", "mappings@1", "descriptors@1", "desc
   });
 }
 
-await swapTest(
-  "a fault when all is in place connects senders of datagrams back",
-  "twins",
-  async (sandbox, pair) => {
-    const victim = await start(sandbox, pair, "datagrams");
-    const [a, b] = pair.sides;
-    const before = named(a);
-    await pair.mirror(a, b);
-    const [report] = await runSwap({ source: a.path, target: b.path, fault: "placed" });
-    assert(
-      report !== undefined && !report.ok && /fault at placed/.test(report.message),
-      JSON.stringify(report),
-    );
-    assertEquals([named(a), named(b)], [before, []]);
-    await victim.check("after the fault");
-    await swap({ source: a.path, target: b.path });
-    await victim.check("after the swap that followed");
-    await victim.end();
-  },
-);
+for (const name of ["datagrams", "pair-there", "pair-elsewhere", "sending"]) {
+  await swapTest(
+    `a fault when all is in place connects datagram sockets back: ${name}`,
+    "twins",
+    async (sandbox, pair) => {
+      const victim = await start(sandbox, pair, name);
+      const [a, b] = pair.sides;
+      const before = named(a);
+      await pair.mirror(a, b);
+      const [report] = await runSwap({ source: a.path, target: b.path, fault: "placed" });
+      assert(
+        report !== undefined && !report.ok && /fault at placed/.test(report.message),
+        JSON.stringify(report),
+      );
+      assertEquals([named(a), named(b)], [before, []]);
+      await victim.check("after the fault");
+      await swap({ source: a.path, target: b.path });
+      await victim.check("after the swap that followed");
+      await victim.end();
+    },
+  );
+}
 
 await swapTest(
   "when the swap is killed while it connects, the connection goes on",

@@ -271,6 +271,82 @@ static void datagrams_check(void)
 	receive_all(server_end, 1);
 }
 
+/* Two sockets of datagrams that are connected to each other; the second is bound to a name of its own, which may be on the mount or not. */
+static struct sockaddr_un other_address;
+static socklen_t other_length;
+
+static void pair_set_up(void)
+{
+	name = in("one");
+	struct sockaddr_un address = address_of(name);
+	server_end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	client_end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(bind(server_end, (struct sockaddr *)&address, sizeof address) == 0);
+	must(bind(client_end, (struct sockaddr *)&other_address, other_length) == 0);
+	must(connect(client_end, (struct sockaddr *)&address, sizeof address) == 0);
+	must(connect(server_end, (struct sockaddr *)&other_address, other_length) == 0);
+	type = SOCK_DGRAM;
+}
+
+static void pair_there_set_up(void)
+{
+	other_address = address_of(in("two"));
+	other_length = sizeof other_address;
+	pair_set_up();
+}
+
+static void pair_elsewhere_set_up(void)
+{
+	other_address.sun_family = AF_UNIX;
+	int length = snprintf(other_address.sun_path + 1, sizeof other_address.sun_path - 1, "spfs-pair-%d", getpid());
+	other_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+	pair_set_up();
+}
+
+static void pair_check(void)
+{
+	has_name(getsockname, server_end, name);
+	has_name(getpeername, client_end, name);
+	struct sockaddr_un address;
+	socklen_t length = sizeof address;
+	must(getpeername(server_end, (struct sockaddr *)&address, &length) == 0);
+	expect(address.sun_path[0] == other_address.sun_path[0], "another peer");
+	send_all(client_end, 1);
+	receive_all(server_end, 1);
+	send_all(server_end, 2);
+	receive_all(client_end, 2);
+	int stranger = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	address = address_of(name);
+	must(stranger >= 0);
+	/* On the mount that was left nobody listens. */
+	expect(sendto(stranger, "x", 1, 0, (struct sockaddr *)&address, sizeof address) < 0 &&
+	       (errno == EPERM || errno == ECONNREFUSED), "a stranger is heard");
+	must(close(stranger) == 0);
+}
+
+/* One that is connected to a socket which is not connected to it. */
+static void sending_set_up(void)
+{
+	name = in("one");
+	struct sockaddr_un address = address_of(name);
+	other_address.sun_family = AF_UNIX;
+	int length = snprintf(other_address.sun_path + 1, sizeof other_address.sun_path - 1, "spfs-log-%d", getpid());
+	other_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+	server_end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	client_end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(bind(server_end, (struct sockaddr *)&other_address, other_length) == 0);
+	must(bind(client_end, (struct sockaddr *)&address, sizeof address) == 0);
+	must(connect(client_end, (struct sockaddr *)&other_address, other_length) == 0);
+	type = SOCK_DGRAM;
+}
+
+static void sending_check(void)
+{
+	has_name(getsockname, client_end, name);
+	send_all(client_end, 1);
+	receive_all(server_end, 1);
+}
+
 /* Who listened has ended. */
 static void orphan_set_up(void)
 {
@@ -332,6 +408,9 @@ static const struct victim_case cases[] = {
 	{ "shut", shut_set_up, shut_check, shut_finish },
 	{ "worker", worker_set_up, worker_set_check, NULL },
 	{ "datagrams", datagrams_set_up, datagrams_check, NULL },
+	{ "pair-there", pair_there_set_up, pair_check, NULL },
+	{ "pair-elsewhere", pair_elsewhere_set_up, pair_check, NULL },
+	{ "sending", sending_set_up, sending_check, NULL },
 	{ "orphan", orphan_set_up, orphan_check, NULL },
 	{ "told", told_set_up, look_at_server, NULL },
 	{ "urgent", urgent_set_up, urgent_check, NULL },
