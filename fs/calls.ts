@@ -39,6 +39,7 @@ import {
   StatxBuffer,
   truncate,
   utimensat,
+  writeToEnd,
 } from "../ffi/sys/file.ts";
 import { addressOf, type CString } from "../ffi/sys/libc.ts";
 import { PollSet } from "../ffi/sys/poll.ts";
@@ -63,6 +64,7 @@ const CALLS = {
   statfs,
   pread,
   pwrite,
+  writeToEnd,
   fsync,
   fdatasync,
   ftruncate,

@@ -91,20 +91,17 @@ export function fileOperations(context: Context): Operations {
     // The kernel leaves clearing set-id bits to us (HANDLE_KILLPRIV_V2); the backing does it for a writer without CAP_FSETID.
     if (flags & kernel.FUSE_WRITE_KILL_SUIDGID) context.actAs(request);
     else context.caller.self();
-    // Written back pages belong where they map, and F_SETFL changes O_APPEND behind our back: the request's flags are what counts.
+    // F_SETFL changes O_APPEND behind our back, and written back pages belong where they map: the request's flags are what counts.
+    const data = request.message.subarray(start, start + size);
     const append = get.flags(request.view, ARGS) & O_APPEND;
-    if (append !== (handle.flags & O_APPEND)) {
-      handle.flags ^= O_APPEND;
+    if (!append && handle.flags & O_APPEND) {
+      handle.flags &= ~O_APPEND; // for good: writes that append need no flag of the file, and may be under way
       fcntlSet(handle.fd, F_SETFL, handle.flags);
     }
     handle.node.cached = true;
-    const written = yield call(
-      "pwrite",
-      handle.fd,
-      request.message.subarray(start, start + size),
-      size,
-      offset,
-    );
+    const written = yield append
+      ? call("writeToEnd", handle.fd, data)
+      : call("pwrite", handle.fd, data, size, offset);
     if (written < 0) request.replyError(-written);
     else answers.written(request, written);
   };

@@ -131,6 +131,8 @@ export interface SyscallNumbers {
   readonly process_vm_writev: number;
   /** ptrace(2), whose PTRACE_PEEK* requests store the word and do not return it. */
   readonly ptrace: number;
+  /** pwritev2(2). */
+  readonly pwritev2: number;
   /** recvfrom(2). */
   readonly recvfrom: number;
   /** recvmmsg(2). */
@@ -250,6 +252,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     process_vm_readv: 310,
     process_vm_writev: 311,
     ptrace: 101,
+    pwritev2: 328,
     recvfrom: 45,
     recvmmsg: 299,
     recvmsg: 47,
@@ -333,6 +336,7 @@ const numbers: Record<Arch, SyscallNumbers> = {
     process_vm_readv: 270,
     process_vm_writev: 271,
     ptrace: 117,
+    pwritev2: 287,
     recvfrom: 207,
     recvmmsg: 243,
     recvmsg: 212,

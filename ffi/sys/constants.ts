@@ -257,6 +257,8 @@ export const STATX_BTIME = 0x0800;
 export const STATX_MNT_ID = 0x1000;
 /** statx(2): alignment for O_DIRECT; Linux 6.1. */
 export const STATX_DIOALIGN = 0x2000;
+/** For pwritev2(2): at the end of the file, wherever the offset is. */
+export const RWF_APPEND = 0x10;
 /** statx(2): a mount id that is never reused; Linux 6.8. */
 export const STATX_MNT_ID_UNIQUE = 0x4000;
 /** statx(2) attribute: cannot be changed. */

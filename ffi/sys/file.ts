@@ -8,8 +8,8 @@
  * @module
  */
 import { NR } from "./arch.ts";
-import { AT_EMPTY_PATH, F_DUPFD_CLOEXEC } from "./constants.ts";
-import { cstr, type CString, errno, symbol } from "./libc.ts";
+import { AT_EMPTY_PATH, F_DUPFD_CLOEXEC, RWF_APPEND } from "./constants.ts";
+import { addressOf, cstr, type CString, errno, symbol } from "./libc.ts";
 import type { StatxBuffer } from "./statx_buffer.ts";
 
 export { StatxBuffer } from "./statx_buffer.ts";
@@ -25,6 +25,10 @@ const libc = {
   write: symbol("write", { parameters: ["i32", "buffer", "usize"], result: "i32" }),
   pread: symbol("pread", { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }),
   pwrite: symbol("pwrite", { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }),
+  pwritev2: symbol("syscall", {
+    parameters: ["i32", "i32", "buffer", "usize", "i64", "i64", "i32"],
+    result: "i32",
+  }),
   statx: symbol("syscall", { parameters: ["i32", "i32", "buffer", "i32", "u32", "buffer"], result: "i32" }),
   truncate: symbol("truncate", { parameters: ["buffer", "i64"], result: "i32" }),
   ftruncate: symbol("ftruncate", { parameters: ["i32", "i64"], result: "i32" }),
@@ -150,6 +154,16 @@ export function pread(fd: number, buffer: Uint8Array, count: number, offset: big
  */
 export function pwrite(fd: number, buffer: Uint8Array, count: number, offset: bigint): number {
   const r = libc.pwrite.call(fd, buffer as Uint8Array<ArrayBuffer>, length(buffer, count), offset);
+  return r < 0 ? -errno[0] : r;
+}
+
+const pieces = new BigUint64Array(2); // struct iovec
+
+/** pwritev2(2) with RWF_APPEND, Linux 4.16: writes to the end of the file, as with O_APPEND; may write less. */
+export function writeToEnd(fd: number, buffer: Uint8Array): number {
+  pieces[0] = addressOf(buffer);
+  pieces[1] = BigInt(buffer.length);
+  const r = libc.pwritev2.call(NR.pwritev2, fd, pieces, 1n, 0n, 0n, RWF_APPEND);
   return r < 0 ? -errno[0] : r;
 }
 

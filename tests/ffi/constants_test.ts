@@ -25,6 +25,7 @@ const includes = [
   "sys/ioctl.h",
   "sys/resource.h",
   "sys/socket.h",
+  "sys/uio.h",
   "unistd.h",
 ];
 

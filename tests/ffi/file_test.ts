@@ -29,6 +29,17 @@ Deno.test("file: bytes are read and written where they are asked for, through vi
   assertEquals([file.fsync(fd.raw), file.fdatasync(fd.raw), file.syncfs(fd.raw)], [0, 0, 0]);
 });
 
+Deno.test("file: what is written to the end is, wherever the offset was, and without O_APPEND", () => {
+  using directory = temporaryDirectory();
+  using fd = open(directory.fd, "f", c.O_RDWR | c.O_CREAT, 0o600);
+  const bytes = new TextEncoder().encode("0123456789");
+  assertEquals(file.write(fd.raw, bytes), 10);
+  assertEquals(file.writeToEnd(fd.raw, bytes.subarray(3, 5)), 2);
+  assertEquals(Deno.readTextFileSync(`${directory.path}/f`), "012345678934");
+  assertEquals(file.lseek(fd.raw, 0n, c.SEEK_CUR), 10n);
+  assertEquals(file.writeToEnd(-1, bytes), -9);
+});
+
 Deno.test("file: no call goes past the end of a buffer", () => {
   const buffer = new Uint8Array(8);
   for (const count of [9, -1, 1 << 30]) {
