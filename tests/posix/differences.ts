@@ -36,6 +36,13 @@ export const permitted: readonly Permitted[] = [
     reason: "There is no field for it in FUSE_STATX.",
   },
   {
+    steps: /^O_DIRECT#(6|7|9|10|32) p(read|write)\(/,
+    on: ["fuse"],
+    spfs: /^(100|512|1)$/,
+    reason:
+      "A FUSE behind cannot tell its alignment either, and what is read and written without O_DIRECT has none.",
+  },
+  {
     steps: /^ioctls#(1|16) ioctl\((fd|directory), FS_IOC_FIEMAP, &map\)$/,
     on: disks,
     spfs: /^EOPNOTSUPP$/,
