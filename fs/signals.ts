@@ -66,14 +66,3 @@ export function waitEnded(tid: number, policy: InterruptPolicy): boolean {
   if (typeof status === "number") return status === -Errno.ENOENT || status === -Errno.ESRCH;
   return endsWait(parseSignalSets(status), policy);
 }
-
-const PF_EXITING = 4; // include/linux/sched.h
-
-/** Whether task `tid` is on its way out because of a signal. Reads `/proc/TID/stat`, which never blocks; about 15 us. */
-export function isKilled(tid: number): boolean {
-  const stat = tid === 0 ? -1 : readProcFile(`/proc/${tid}/stat`);
-  if (typeof stat === "number") return false;
-  const text = decoder.decode(stat);
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" "); // from the third on
-  return (Number(fields[6]) & PF_EXITING) !== 0 && (Number(fields[49]) & 0x7f) !== 0;
-}

@@ -8,7 +8,6 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
-import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { statfs, StatfsBuffer } from "../ffi/sys/dir.ts";
 import { type Call, call, privately, type Steps } from "./calls.ts";
@@ -16,7 +15,6 @@ import { type Acting, ROOT_ACTING } from "./caller.ts";
 import type { Context, Operation } from "./context.ts";
 import { Gate } from "./gate.ts";
 import type { Held } from "./holds.ts";
-import { isKilled, waitEnded } from "./signals.ts";
 
 /** Threads that make calls. */
 export interface CallThreads {
@@ -92,7 +90,6 @@ export class Tasks {
     this.#gate = new Gate({
       serve: () => {},
       ended: (request) => this.#abandon(request),
-      waitEnded: (tid, policy) => waitEnded(tid, policy) || isKilled(tid),
     }, "fatal");
     context.caller.self();
     context.caller.noting = true;
@@ -156,7 +153,9 @@ export class Tasks {
     caller.acting = task.acting;
     try {
       for (let step = next(); !step.done; step = task.steps!.next(-Errno.EINTR)) {
-        this.#expose(task);
+        if (task.request.state !== "answered" && !this.#gate.holds(task.request)) {
+          this.#gate.park(task.request);
+        }
         if (!task.abandoned || step.value.name === "close") return this.#wait(task, step.value);
       }
       if (task.request.state !== "answered") throw new Error("the operation did not answer its request");
@@ -167,14 +166,6 @@ export class Tasks {
       holds.current = undefined;
     }
     this.#finish(task);
-  }
-
-  /** Lets the request be interrupted while calls are made for it. */
-  #expose({ request }: Task): void {
-    if (request.state === "answered" || this.#gate.holds(request)) return;
-    this.#gate.park(request);
-    // Who was killed closes its files as well, of which the kernel does not tell that it was.
-    if (request.opcode === kernel.FUSE_FLUSH) this.#gate.interrupt(request);
   }
 
   #wait(task: Task, asked: Call): void {

@@ -177,12 +177,13 @@ unanswered(
     await using servers = await Servers.start();
     await mount.proxy(servers.alive.mountpoint);
     await servers.dead.populate(file("f", 10));
+    const agent = mount.agent();
+    const fd = await agent.number("open", mount.path("dead/f"), O_RDWR); // which it closes when it is killed
     Deno.kill(servers.dead.pid, "SIGSTOP");
     try {
       const before = (await mount.inspect()).served;
-      const agent = mount.agent();
-      agent.errno("stat", mount.path("dead/f")).catch(() => {});
-      await mount.until(({ served }) => served > before, "the lookup");
+      agent.errno("fsync", fd).catch(() => {});
+      await mount.until(({ served }) => served > before, "the request");
       await goesOn(mount);
       agent.kill("SIGKILL");
       await within(agent.status, "its end", SOON_MS);
