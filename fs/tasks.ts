@@ -170,13 +170,14 @@ export class Tasks {
 
   #wait(task: Task, asked: Call): void {
     const { call, deliver } = privately(asked);
-    task.takeBack = this.#make(call, this.#context.caller.acting, (result) => {
+    const takeBack = this.#make(call, this.#context.caller.acting, (result) => {
       task.takeBack = () => false;
       this.#proceed(task, () => {
         deliver();
         return task.steps!.next(result);
       });
     });
+    if (call.name !== "close") task.takeBack = takeBack;
   }
 
   #make(call: Call, acting: Acting, done: (result: number) => void): () => boolean {

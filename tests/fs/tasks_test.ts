@@ -96,12 +96,16 @@ Deno.test("tasks: who is killed is answered at once; the call comes back later, 
   assertEquals([answers.length, tasks.size, failures], [1, 0, []]);
 });
 
-Deno.test("tasks: a call that has not begun when its caller is killed is not made", () => {
+Deno.test("tasks: a call that has not begun when its caller is killed is not made, but for a close", () => {
   const { answers, request, made, tasks } = scene({ busy: true });
   const killed = request(1n, 0, 0);
   tasks.start(killed, operation(call("fsync", 10)));
   tasks.interrupt(killed);
   assertEquals([answers, made, tasks.size], [[[1n, Errno.EINTR]], [], 0]);
+  const closes = request(2n, 0, 0);
+  tasks.start(closes, operation(call("close", 10)));
+  tasks.interrupt(closes);
+  assertEquals(made.map(({ call }) => call.name), ["close"], "what is open would stay so");
 });
 
 Deno.test("tasks: a descriptor in use is closed when the last that uses it is over", () => {
