@@ -60,7 +60,6 @@ export class WorkerThreads implements CallThreads {
   end(): void {
     clearTimeout(this.#growing);
     for (const thread of this.#threads) this.#stop(thread);
-    this.#idle.length = 0;
     this.#queue.clear();
   }
 
@@ -69,9 +68,10 @@ export class WorkerThreads implements CallThreads {
     thread.worker.onmessage = ({ data }: MessageEvent<number>) => this.#over(thread, data);
     thread.worker.onerror = (event) => {
       event.preventDefault();
-      this.#threads.delete(thread);
+      this.#stop(thread);
       this.#lost(`a thread that makes calls failed: ${event.message}`);
       thread.job?.done(-Errno.EIO);
+      if (this.#queue.size > 0) this.#grow();
     };
     this.#threads.add(thread);
     return thread;
@@ -79,6 +79,8 @@ export class WorkerThreads implements CallThreads {
 
   #stop(thread: Thread): void {
     clearTimeout(thread.timer);
+    const at = this.#idle.indexOf(thread);
+    if (at >= 0) this.#idle.splice(at, 1);
     this.#threads.delete(thread);
     thread.worker.terminate();
   }
@@ -110,15 +112,13 @@ export class WorkerThreads implements CallThreads {
   #rest(thread: Thread): void {
     this.#idle.push(thread);
     thread.timer = setTimeout(() => {
-      const at = this.#idle.indexOf(thread);
-      if (at < 0 || this.#threads.size === 1) return;
-      this.#idle.splice(at, 1);
-      this.#stop(thread);
+      if (this.#threads.size > 1) this.#stop(thread);
     }, KEPT_MS);
   }
 
   /** A call waits: all threads are at calls that take their time. */
   #grow(): void {
+    clearTimeout(this.#growing);
     this.#growing = undefined;
     if (this.#queue.size === 0 || this.#threads.size >= MOST) return;
     this.#give(this.#start(), this.#next()!);
