@@ -16,11 +16,10 @@ import { ControlError } from "../control/errors.ts";
 import type { Connection, Handler } from "../control/handler.ts";
 import { ControlServer } from "../control/server.ts";
 import { stdio } from "../control/transport.ts";
-import { takeMountWorker } from "./ahead.ts";
+import { keepMountWorker, takeMountWorker } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { makeDescriptorRoom } from "./descriptor_room.ts";
 import { exitCodes } from "./exit_codes.ts";
-import { createReadImages } from "./images_job.ts";
 import { createLog, fileSink, type Log, stderrSink } from "./log.ts";
 import { createRunJob } from "./namespace_jobs.ts";
 import { formatOwnerTag, type Owner, ownOwner } from "./owner_tag.ts";
@@ -33,7 +32,7 @@ import { createRunSwap } from "./swap_jobs.ts";
 import { supportsBeneath } from "./swap_support.ts";
 import { within } from "./time_limit.ts";
 import { startTracer } from "./tracer_process.ts";
-import { startImagesWorker, startNamespaceWorker } from "./workers.ts";
+import { startNamespaceWorker } from "./workers.ts";
 
 /** How long clients have to read their last replies, in milliseconds. */
 const lastRepliesMs = 1000;
@@ -94,7 +93,7 @@ class Daemon {
       run,
       runSwap: createRunSwap((events) => startTracer(events, options.tracer)),
       startMountWorker: takeMountWorker,
-      readImages: createReadImages(startImagesWorker),
+      keepMountWorker,
       emit: (event, params) => {
         this.#server.emit(event, params);
         // One that has failed waits for an order.

@@ -5,7 +5,6 @@
  */
 
 import type { Emit } from "../control/events.ts";
-import type { ReadImages } from "./images_job.ts";
 import type { Log } from "./log.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
@@ -23,8 +22,8 @@ export interface DaemonContext {
   readonly runSwap: RunSwap;
   /** Starts a mount worker. */
   readonly startMountWorker: () => Worker;
-  /** Reads CRIU's images, on workers. */
-  readonly readImages: ReadImages;
+  /** Keeps a mount worker that has no mount for the next one that is made. */
+  readonly keepMountWorker: (worker: Worker) => void;
   /** Tells clients of an event. */
   readonly emit: Emit;
   /**

@@ -21,25 +21,32 @@ import { readSide } from "./side_file.ts";
 import type { ImageNodes, NodesRequest } from "./images_messages.ts";
 
 /**
- * Reads the nodes of a mount. Blocks as reading files does.
+ * Reads the images of a directory. Blocks as reading files does.
  *
- * @throws {ControlError} `bad_images` for images that are damaged, none, or lack the mount or what is needed to make a node of it
+ * @returns what tells the nodes of one of their mounts; it throws {ControlError} `bad_images` when they lack the mount or what is needed to
+ * make a node of it
+ * @throws {ControlError} `bad_images` for images that are damaged or none
  * @throws {SysError} when they cannot be read
  */
-export function readImageNodes({ images: { directory, ...rest }, mountpoint }: NodesRequest): ImageNodes {
+export function readImageNodes(directory: Uint8Array): (mount: NodesRequest) => ImageNodes {
   const place = directoryName(directory);
-  try {
-    const images = readImages(place);
-    const side = readSide(place);
-    const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(rest, mountpoint)), side);
-    return {
-      root: root && { mode: root.mode, ...ownerOf(root) },
-      entries: nodes.map((node) => entryOf(node)),
-      noted: side !== undefined,
-    };
-  } catch (error) {
-    throw imagesError(error, place);
-  }
+  const naming = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      throw imagesError(error, place);
+    }
+  };
+  const { images, side } = naming(() => ({ images: readImages(place), side: readSide(place) }));
+  return ({ images: { directory: _, ...choice }, mountpoint }) =>
+    naming(() => {
+      const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(choice, mountpoint)), side);
+      return {
+        root: root && { mode: root.mode, ...ownerOf(root) },
+        entries: nodes.map((node) => entryOf(node)),
+        noted: side !== undefined,
+      };
+    });
 }
 
 /** The images' directory as text. @throws {ControlError} for a name that is no text, by which Deno opens nothing */

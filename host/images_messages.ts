@@ -1,5 +1,5 @@
 /**
- * What is said between the main thread and a worker that reads CRIU's images.
+ * What is said between the main thread and a mount worker that reads CRIU's images.
  *
  * @module
  */
@@ -54,20 +54,25 @@ export interface NotedMounts {
   readonly found: readonly { readonly mountpoint: Uint8Array; readonly noted: NotedMount }[];
 }
 
-/** What the worker does: each with what it is asked and what it answers. */
-export interface ImagesJobs {
-  /** The nodes of a mount. */
-  nodes: { request: NodesRequest; result: ImageNodes };
-  /** What was noted of mounts. */
-  noted: { request: NotedRequest; result: NotedMounts };
+/** Reads images once, for any number of their mounts. May block for ever; the worker is then of no further use. */
+export interface ReadNodesRequest {
+  readonly type: "readNodes";
+  /** All of one directory. */
+  readonly mounts: readonly NodesRequest[];
 }
 
-/** What a worker is asked. */
-export type ImagesRequest = {
-  [J in keyof ImagesJobs]: { readonly job: J } & ImagesJobs[J]["request"];
-}[keyof ImagesJobs];
+/** What was read. */
+export interface ReadNodesResult {
+  /** Of each mount that was asked about. */
+  readonly replies: readonly NodesReply[];
+}
 
-/** The answers, in the order in which it was asked. */
-export type ImagesReply =
-  | { readonly ok: true; readonly result: ImagesJobs[keyof ImagesJobs]["result"] }
+/** What was read for a mount; or why the images, which are well, say nothing that can be made of it. */
+export type NodesReply =
+  | { readonly ok: true; readonly nodes: ImageNodes }
   | { readonly ok: false; readonly error: WorkerError };
+
+/** Reads what was noted beside images. May block for ever; the worker is then of no further use. */
+export interface ReadNotedRequest extends NotedRequest {
+  readonly type: "readNoted";
+}

@@ -1,6 +1,6 @@
 /**
- * The entry of a mount worker: the mount worker itself, and before it the check of its mountpoint, which may block for ever on a path
- * through a mount that does not answer. A worker of its own for that would cost every mount 25 ms and some MiB.
+ * The entry of a mount worker: the mount worker itself, and before it the check of its mountpoint and the reading of CRIU's images, which
+ * may block for ever on a path through a mount that does not answer. A worker of its own for that would cost every mount 25 ms and some MiB.
  *
  * @module
  */
@@ -10,18 +10,30 @@
 import "./mount_worker.ts";
 import { checkMountpoint } from "./mountpoint_check.ts";
 import { workerError } from "./worker_error.ts";
-import type { PostedRequest, WorkerReply } from "./worker_messages.ts";
+import type { PostedRequest, WorkerCalls, WorkerReply } from "./worker_messages.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
 const serve = self.onmessage!;
 
-function check(seq: number, mountpoint: Uint8Array): WorkerReply {
+/** What this entry answers. */
+type Early = Extract<PostedRequest, { type: "check" | "readNodes" | "readNoted" }>;
+
+async function carryOut(request: Early): Promise<WorkerCalls[Early["type"]]["result"]> {
+  if (request.type === "check") return { path: checkMountpoint(request.mountpoint) };
+  const { readForMounts } = await import("./images_reading.ts");
+  return readForMounts(request);
+}
+
+async function answer(request: Early): Promise<void> {
+  const { seq } = request;
+  let reply: WorkerReply;
   try {
-    return { seq, ok: true, result: { path: checkMountpoint(mountpoint) } };
+    reply = { seq, ok: true, result: await carryOut(request) };
   } catch (error) {
-    return { seq, ok: false, error: workerError(error) };
+    reply = { seq, ok: false, error: workerError(error) };
   }
+  self.postMessage(reply);
 }
 
 try {
@@ -32,6 +44,7 @@ try {
 
 self.onmessage = (event: MessageEvent<PostedRequest>) => {
   const { data: request } = event;
-  if (request.type === "check") self.postMessage(check(request.seq, request.mountpoint));
-  else serve.call(self, event);
+  if (request.type === "check" || request.type === "readNodes" || request.type === "readNoted") {
+    void answer(request);
+  } else serve.call(self, event);
 };

@@ -15,7 +15,7 @@ import type {
   WorkerMessage,
 } from "./worker_messages.ts";
 
-/** What a mount's worker tells unasked. None of these may throw. */
+/** What a mount worker tells unasked. None of these may throw. */
 export interface MountHandleEvents {
   /** How many requests are parked. */
   parked(event: ParkedEvent): void;
@@ -34,7 +34,7 @@ interface Pending {
 
 /** A mount worker. */
 export class MountHandle {
-  readonly #id: string;
+  readonly #id: string | undefined;
   readonly #worker: Worker;
   readonly #events: MountHandleEvents;
   readonly #pending = new Map<number, Pending>();
@@ -44,9 +44,9 @@ export class MountHandle {
   /**
    * Takes a worker over.
    *
-   * @param id the mount's name, for errors
+   * @param id the mount's name, for errors; undefined while it has none
    */
-  constructor(id: string, worker: Worker, events: MountHandleEvents) {
+  constructor(id: string | undefined, worker: Worker, events: MountHandleEvents) {
     this.#id = id;
     this.#worker = worker;
     this.#events = events;
@@ -112,7 +112,10 @@ export class MountHandle {
   }
 
   #close(reason: string): void {
-    this.#over ??= new ControlError("mount_lost", `mount ${this.#id}: ${reason}`, { mount: this.#id });
+    const [whose, data] = this.#id === undefined
+      ? ["a mount worker", {}]
+      : [`mount ${this.#id}`, { mount: this.#id }];
+    this.#over ??= new ControlError("mount_lost", `${whose}: ${reason}`, data);
     for (const { reject } of this.#pending.values()) reject(this.#over);
     this.#pending.clear();
   }

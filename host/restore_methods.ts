@@ -11,9 +11,11 @@ import type { Params, Result } from "../control/protocol.ts";
 import { Errno } from "../ffi/errno.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
-import type { NotedMounts, NotedRequest } from "./images_messages.ts";
+import { NodesReading } from "./images_jobs.ts";
+import type { ImageNodes, NotedMounts, NotedRequest } from "./images_messages.ts";
 import { lockedMappingsBelow } from "./locked_mappings.ts";
 import type { ManagedMount } from "./managed_mount.ts";
+import type { MountHandle } from "./mount_handle.ts";
 import { watchProcess } from "./process_watch.ts";
 import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
 import { resumeTree } from "./stopped_tree.ts";
@@ -22,8 +24,12 @@ import { type UntracedWait, whenUntraced } from "./traced_tree.ts";
 
 /** What the methods are made of. */
 export interface RestoreParts {
-  /** `mount.create`. */
-  create(params: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">>;
+  /** `mount.create`, of images that `nodes` reads by the mount's worker. */
+  create(
+    params: Params<"mount.create">,
+    request: RequestContext,
+    nodes: (worker: MountHandle) => Promise<ImageNodes>,
+  ): Promise<Result<"mount.create">>;
   /** `mount.setMode`. */
   setMode(params: Params<"mount.setMode">): Promise<Result<"mount.setMode">>;
   /** `mount.replace`. */
@@ -69,7 +75,12 @@ export class RestoreMethods {
       throw new ControlError("invalid_params", `config: names no mount${why}`);
     }
     if (process !== undefined) this.#watch(process);
-    const settled = await Promise.allSettled(orders.map((order) => this.#make(order, request)));
+    const reading = new NodesReading(
+      orders.map(({ create: { images, mountpoint } }) => ({ images: images!, mountpoint })),
+    );
+    const make = (order: MountOrders, at: number) =>
+      this.#make(order, request, (worker) => reading.of(at, worker));
+    const settled = await Promise.allSettled(orders.map(make));
     const made = settled.filter((result) => result.status === "fulfilled").map(({ value }) => value);
     const failed = settled.find((result) => result.status === "rejected");
     if (failed === undefined) {
@@ -85,8 +96,12 @@ export class RestoreMethods {
   }
 
   /** Makes a stand-in and orders its replacement; when the latter fails, the stand-in is taken away again. */
-  async #make({ create, replace }: MountOrders, request: RequestContext) {
-    const { id, mountpoint, images, createdNow } = await this.#parts.create(create, request);
+  async #make(
+    { create, replace }: MountOrders,
+    request: RequestContext,
+    nodes: (worker: MountHandle) => Promise<ImageNodes>,
+  ) {
+    const { id, mountpoint, images, createdNow } = await this.#parts.create(create, request, nodes);
     try {
       await this.#parts.replace(replace, request);
     } catch (error) {

@@ -15,6 +15,8 @@ import { pathText } from "../ffi/sys/libc.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
+import { NodesReading, readNoted } from "./images_jobs.ts";
+import type { ImageNodes } from "./images_messages.ts";
 import { FuseConnection } from "./fuse_connection.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
@@ -81,10 +83,10 @@ export class Supervisor {
     });
     const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
     const restore = new RestoreMethods(this.#context, {
-      create: (params, request) => this.#tracked(this.#create(params, request)),
+      create: (params, request, nodes) => this.#tracked(this.#create(params, request, nodes)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
-      noted: (request, signal) => this.#context.readImages("noted", request.directory, request, signal),
+      noted: (request, signal) => readNoted(request, signal, this.#context),
       selected: () => this.#selected("all"),
       end: (mount, errno) => this.#end(mount, errno),
     });
@@ -153,7 +155,12 @@ export class Supervisor {
     return work.finally(() => this.#unfinished.delete(work));
   }
 
-  async #create(given: Params<"mount.create">, request: RequestContext): Promise<Result<"mount.create">> {
+  /** @param nodes reads the images by the worker; when absent, they are read for this mount alone */
+  async #create(
+    given: Params<"mount.create">,
+    request: RequestContext,
+    nodes?: (worker: MountHandle) => Promise<ImageNodes>,
+  ): Promise<Result<"mount.create">> {
     const { id, mountpoint, images } = given;
     // Without images the attributes are the same whether they are said or not.
     const params = images === undefined ? { ...given, root: given.root ?? defaultRoot } : given;
@@ -168,13 +175,14 @@ export class Supervisor {
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     const gone = Promise.withResolvers<GoneEvent>();
     const handle = this.#startWorker(id, gone);
+    const early = nodes?.(handle);
+    early?.catch(() => {}); // until it is waited for
     let key: string | undefined;
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const asked = images && { images, mountpoint: path };
-      const populated = asked &&
-        await this.#context.readImages("nodes", asked.images.directory, asked, signal);
+      const reading = images && (early ?? new NodesReading([{ images, mountpoint: path }]).of(0, handle));
+      const populated = reading && await unlessAborted(reading, signal);
       key = this.#reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
       const identity = await this.#mountWith(handle, { ...params, root }, path, populated?.entries);

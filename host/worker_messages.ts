@@ -2,8 +2,8 @@
  * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
  * carries, and a worker that imports this module loads nothing.
  *
- * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, and answers
- * every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
+ * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, before
+ * which it can be asked to read images, and answers every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
  * carries ownership of the descriptor to the receiver, at the moment it is posted.
  *
  * @module
@@ -13,6 +13,7 @@ import type { FileEntry } from "../control/entries.ts";
 import type { ErrorKind } from "../control/errors.ts";
 import type { MountMode, ParkedRequest } from "../control/protocol.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
+import type { NotedMounts, ReadNodesRequest, ReadNodesResult, ReadNotedRequest } from "./images_messages.ts";
 
 /** What the mount looks like from outside. */
 export interface MountOptions {
@@ -194,6 +195,8 @@ export interface OpenNodeResult {
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
+  readNodes: { request: ReadNodesRequest; result: ReadNodesResult };
+  readNoted: { request: ReadNotedRequest; result: NotedMounts };
   create: { request: CreateRequest; result: CreateResult };
   populate: { request: PopulateRequest; result: PopulateResult };
   setMode: { request: SetModeRequest; result: SetModeResult };
@@ -212,7 +215,7 @@ export type PostedRequest = {
 }[WorkerCall];
 
 /** A request for the mount worker itself; its entry (mount_entry.ts) answers the others. */
-export type WorkerRequest = Exclude<PostedRequest, CheckRequest>;
+export type WorkerRequest = Exclude<PostedRequest, CheckRequest | ReadNodesRequest | ReadNotedRequest>;
 
 /** Why a request failed: the fields of a control error. */
 export interface WorkerError {

@@ -14,11 +14,6 @@ export function startNamespaceWorker(): Worker {
   return new Worker(new URL("./namespace_worker.ts", import.meta.url), { type: "module", name: "namespace" });
 }
 
-/** Starts a worker that reads images. */
-export function startImagesWorker(): Worker {
-  return new Worker(new URL("./images_worker.ts", import.meta.url), { type: "module", name: "images" });
-}
-
 /** Starts a worker that makes calls for a mount. */
 export function startCallWorker(): Worker {
   return new Worker(new URL("./call_worker.ts", import.meta.url), { type: "module", name: "calls" });

@@ -39,9 +39,17 @@ export async function workersOf(file: string): Promise<string[]> {
  * @throws {Error} when it does not bundle, or when it starts a worker that is not among those given.
  */
 export async function bundle(program: Program, folder: string): Promise<BundledProgram> {
-  const common = ["bundle", "--quiet", "--frozen", "--platform=deno", "--keep-names", `--outdir=${folder}`];
+  const common = [
+    "bundle",
+    "--quiet",
+    "--frozen",
+    "--platform=deno",
+    "--code-splitting",
+    "--keep-names",
+    `--outdir=${folder}`,
+  ];
   const cwd = new URL("../", import.meta.url).pathname;
-  await output(Deno.execPath(), [...common, "--code-splitting", program.entry], { cwd });
+  await output(Deno.execPath(), [...common, program.entry], { cwd });
   // One at a time: with several the folders above them would become part of the names.
   for (const worker of program.workers) await output(Deno.execPath(), [...common, worker], { cwd });
   await redirectWorkers(folder, program.workers.map(nameOf)); // workers start workers as well

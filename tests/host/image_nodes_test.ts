@@ -14,7 +14,8 @@ function nodesOf(tree: Tree, noted?: readonly SideFile[]) {
   try {
     for (const [name, content] of imagesOf(tree)) Deno.writeFileSync(`${directory}/${name}`, content);
     if (noted !== undefined) writeSide(directory, { namespaces: [{ own: true, mounts: [], files: noted }] });
-    const read = readImageNodes({ images: { directory: bytes(directory) }, mountpoint: bytes("/mnt") });
+    const nodesOf = readImageNodes(bytes(directory));
+    const read = nodesOf({ images: { directory: bytes(directory) }, mountpoint: bytes("/mnt") });
     const entries = read.entries.map(({ path, ...rest }) => ({ path: text(path), ...rest }));
     return { ...read, entries };
   } finally {
@@ -82,6 +83,6 @@ Deno.test("image nodes: a device is made only where it is known which one it is"
 
 Deno.test("image nodes: a directory whose name is no text is refused by name", () => {
   const images = { directory: new Uint8Array([0x2f, 0xff]) };
-  const { kind } = assertThrows(() => readImageNodes({ images, mountpoint: bytes("/mnt") }), ControlError);
+  const { kind } = assertThrows(() => readImageNodes(images.directory), ControlError);
   assertEquals(kind, "bad_images");
 });
