@@ -1,6 +1,10 @@
+import { isIdleStage } from "./cli/hook_stages.ts";
 import { startAhead } from "./host/ahead.ts";
 
 if (import.meta.main) {
+  // As CRIU's action script, which it is without arguments. Most stages must cost nothing.
+  const stage = Deno.args.length === 0 ? Deno.env.get("CRTOOLS_SCRIPT_ACTION") : undefined;
+  if (stage && isIdleStage(stage, Boolean(Deno.env.get("SPFS_SOCKET")))) Deno.exit(0);
   // Before anything else is loaded: starting a worker takes longer than all that.
   if (Deno.args[0] === "serve") startAhead();
   if (Deno.args[0] === "tracer") {

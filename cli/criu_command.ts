@@ -13,7 +13,9 @@ export type CriuVerb = "restore" | "dump";
 export interface CriuCommand {
   /** The program and its arguments. */
   readonly words: readonly string[];
-  /** Where its verb is among the words. */
+  /** Where its program is among the words. */
+  readonly program: number;
+  /** Where its verb is. */
   readonly verbAt: number;
   /** `--images-dir`; "." when it is not given, as CRIU has it. */
   readonly images: string;
@@ -93,6 +95,7 @@ export function parseCriuCommand(words: readonly string[], verb: CriuVerb): Criu
   const tree = found.get("tree");
   return {
     words,
+    program: programAt,
     verbAt,
     images: found.get("images") ?? ".",
     workDirectory: found.get("work"),

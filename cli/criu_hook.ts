@@ -3,7 +3,7 @@
  * did, or why it could not, in one line. A failure up to post-restore ends the restore; at the later stages CRIU ignores it.
  *
  * The daemon is the one of `--socket` or `$SPFS_SOCKET`. Without these, and where something is to be delayed (restore_config.ts), it is
- * started at pre-restore and ends when its work is done.
+ * started at pre-restore, unless `spfs restore` has started it, and ends when its work is done.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { ControlClient } from "../control/client.ts";
 import { version } from "../control/version.ts";
 import type { RestoreConfig } from "../control/wire.ts";
 import { exitCodes } from "../host/exit_codes.ts";
-import { type HookStage, isHookStage } from "./hook_stages.ts";
+import { type HookStage, isHookStage, namedStage } from "./hook_stages.ts";
 import { readRestoreConfig } from "./restore_config.ts";
 import { runtimeDirectoryOf, type SocketOptions, socketPath, withClient } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
@@ -49,37 +49,49 @@ export async function criuHook(options: HookOptions, terminal: Terminal): Promis
 async function act(stage: HookStage, options: HookOptions, terminal: Terminal): Promise<string | undefined> {
   const criu = criuOf(terminal);
   if (stage === "pre-restore") return await prepare(criu, options, terminal);
+  const named = isNamed(options, terminal);
+  if (stage === namedStage && !named) return undefined;
   const socket = await findSocket(criu, options, terminal);
   if (socket === undefined) return undefined;
-  return await withClient({ socket }, terminal, (client) => stages[stage](client, terminal));
+  return await withClient({ socket }, terminal, (client) => stages[stage](client, terminal, named));
 }
 
 /** What is done at each stage but the first; each tells what it did. */
 const stages: Record<
   Exclude<HookStage, "pre-restore">,
-  (client: ControlClient, terminal: Terminal) => Promise<string>
+  (client: ControlClient, terminal: Terminal, named: boolean) => Promise<string>
 > = {
   // Ghost files are still to be unlinked: a mount that parks requests already would hold CRIU up for ever.
   "post-restore": async (client, terminal) => {
-    const init = Number(terminal.env("CRTOOLS_INIT_PID") ?? 0);
-    const { mounts } = await client.call("restore.check", init > 0 ? { init } : {});
+    const { mounts } = await client.call("restore.check", initOf(terminal));
     return `${counted(mounts.length, "mount")} in restore mode`;
   },
   // The tasks are stopped: from here on they must not see the placeholder.
-  "pre-resume": async (client) => {
+  "pre-resume": async (client, terminal, named) => {
     const { mounts } = await client.call("restore.block", {});
+    // When CRIU has let the tree go.
+    if (!named) await client.call("restore.release", { ...initOf(terminal), ...resumes(terminal) });
     const serving = mounts.filter(({ mode }) => mode === "proxy").length;
     const told = serving === 0 ? "" : `, ${serving} of them served from the real file system already`;
     return `${counted(mounts.length, "mount")} in place${told}`;
   },
-  // With CRIU's --leave-stopped the tasks still are.
-  "post-resume": async (client, terminal) => {
-    const resume = terminal.env("SPFS_STOPPED") === "1";
+  [namedStage]: async (client, terminal) => {
+    const { resume } = resumes(terminal);
     const { mounts } = await client.call("restore.release", resume ? { resume } : {});
     const told = resume ? "; the tree goes on when they are in place, or an attempt has failed" : "";
     return `${counted(mounts.length, "mount")} released${told}`;
   },
 };
+
+function initOf(terminal: Terminal): { init?: number } {
+  const init = Number(terminal.env("CRTOOLS_INIT_PID") ?? 0);
+  return init > 0 ? { init } : {};
+}
+
+/** With CRIU's --leave-stopped the tasks still are when it has let them go. */
+function resumes(terminal: Terminal): { resume?: true } {
+  return terminal.env("SPFS_STOPPED") === "1" ? { resume: true } : {};
+}
 
 /** CRIU, and its images. */
 interface Criu {
@@ -129,11 +141,17 @@ async function prepare(
   if (config === undefined) return undefined;
   const order = (client: ControlClient) => ordered(client, images, config, criu.pid);
   if (isNamed(options, terminal)) return await withClient(options, terminal, order);
-  const { startDaemon } = await import("./own_daemon.ts");
-  const log = terminal.env("SPFS_LOG") || `${Deno.cwd()}/spfs.log`;
-  await Deno.mkdir(runtimeDirectoryOf(terminal), { recursive: true, mode: 0o700 });
+  const { joinDaemon, startDaemon } = await import("./own_daemon.ts");
   const about = { name: "spfs-criu-hook", version };
-  using client = await startDaemon(ownSocket(criu, terminal), log, options.timeout, about);
+  const socket = ownSocket(criu, terminal);
+  const started = Number(terminal.env("SPFS_OWN_DAEMON") ?? 0);
+  const joined = started > 0 ? await joinDaemon(socket, started, options.timeout, about) : undefined;
+  const start = async () => {
+    const log = terminal.env("SPFS_LOG") || `${Deno.cwd()}/spfs.log`;
+    await Deno.mkdir(runtimeDirectoryOf(terminal), { recursive: true, mode: 0o700 });
+    return await startDaemon(socket, log, options.timeout, about).client;
+  };
+  using client = joined ?? await start();
   try {
     return await order(client);
   } catch (error) {

@@ -8,6 +8,7 @@ import { ensurePrivateDirectory } from "../host/runtime_directory.ts";
 import { ownProgram } from "../host/own_program.ts";
 import { within } from "../host/time_limit.ts";
 import { type CriuCommand, reasons, withOptions } from "./criu_command.ts";
+import { dumpStages, hookStages, namedStage } from "./hook_stages.ts";
 import { runtimeDirectoryOf } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -65,16 +66,35 @@ async function forward(stream: ReadableStream<Uint8Array>, to: (text: string) =>
   for await (const text of stream.pipeThrough(new TextDecoderStream())) to(text);
 }
 
-/** CRIU takes one file and gives it no arguments. The executable is one; for the sources one is written, that has to be removed. */
+/**
+ * CRIU takes one file, gives it no arguments, and runs it at every stage. A shell that only looks at the stage is started in a millisecond, so
+ * the program is run by one, at those that it does something at. Where files of the runtime directory cannot be run (noexec), the executable
+ * itself is the script.
+ */
 function actionScript(hook: CriuRun["hook"], terminal: Terminal): { path: string; remove(): void } {
   const [program, ...args] = ownProgram(undefined, Deno.mainModule);
-  if (args.length === 0) return { path: program, remove: () => {} };
   const directory = runtimeDirectoryOf(terminal);
   ensurePrivateDirectory(directory);
   const path = `${directory}/${hook}-${Deno.pid}`;
   const words = [program, ...args, hook].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  Deno.writeTextFileSync(path, `#!/bin/sh\nexec ${words.join(" ")}\n`, { mode: 0o700 });
-  return { path, remove: () => Deno.removeSync(path) };
+  const stages = hook === "dump-hook" ? dumpStages : hookStages.filter((stage) => stage !== namedStage);
+  const acts = `case $CRTOOLS_SCRIPT_ACTION in ${stages.join("|")}) exec ${words.join(" ")};; esac`;
+  Deno.writeTextFileSync(path, `#!/bin/sh\n${acts}\n`, { mode: 0o700 });
+  const remove = () => Deno.removeSync(path);
+  if (args.length > 0 || canRun(path)) return { path, remove };
+  remove();
+  return { path: program, remove: () => {} };
+}
+
+/** Whether a script can be run: at no stage it does nothing. */
+function canRun(path: string): boolean {
+  const env = { CRTOOLS_SCRIPT_ACTION: "" };
+  try {
+    return new Deno.Command(path, { env, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false;
+  }
 }
 
 function passedOn(child: Deno.ChildProcess): Disposable {

@@ -1,16 +1,16 @@
 /**
  * `spfs restore`: runs CRIU's restore with spfs as its action script, shows how it goes, and waits, if it is to, until the real file
- * systems are in place. The daemon is the action script's, started by it and ended by its own: whatever happens to this command, the
- * restore goes on as without it.
+ * systems are in place. It starts the daemon, while CRIU starts; the action script gives it its orders, or starts another one if it is gone:
+ * whatever happens to this command, the restore goes on as without it.
  *
  * @module
  */
 
-import { connect, ConnectionError, type ControlClient } from "../control/client.ts";
-import { decodeParams } from "../control/validation.ts";
+import { type ClientOptions, connect, ConnectionError, type ControlClient } from "../control/client.ts";
 import { version } from "../control/version.ts";
 import type { RestoreConfig, WireEvent } from "../control/wire.ts";
 import { exitCodes } from "../host/exit_codes.ts";
+import { ensurePrivateDirectory } from "../host/runtime_directory.ts";
 import { pause, within } from "../host/time_limit.ts";
 import { type CriuCommand, parseCriuCommand } from "./criu_command.ts";
 import { criuReasons, runCriu } from "./criu_run.ts";
@@ -18,6 +18,7 @@ import { parseDelayedMount, withDelayed } from "./delayed_words.ts";
 import { eventLine } from "./event_line.ts";
 import { LiveScreen } from "./live_screen.ts";
 import { absolute } from "./mount.ts";
+import { startDaemon } from "./own_daemon.ts";
 import { Progress, progressLines, summaryLines } from "./progress.ts";
 import { readConfigFile, readRestoreConfig } from "./restore_config.ts";
 import { runtimeDirectoryOf } from "./session.ts";
@@ -42,8 +43,11 @@ export interface RestoreOptions {
   json?: boolean;
 }
 
-/** How often it is looked for the daemon's socket, in milliseconds. */
+/** How often it is looked for the socket of a daemon that the action script starts, in milliseconds. */
 const everyMs = 10;
+
+/** How long the daemon may take to start, in milliseconds. */
+const startMs = 30_000;
 
 /** How often a live view is looked at, in milliseconds: its countdowns go by tenths of a second. */
 const drawMs = 100;
@@ -59,29 +63,39 @@ export async function restore(
 ): Promise<number> {
   const command = parseCriuCommand(words, "restore");
   const config = await configOf(command, options, terminal);
-  const log = options.log ?? terminal.env("SPFS_LOG");
-  const socket = `${runtimeDirectoryOf(terminal)}/restore-${Deno.pid}.sock`;
   const view = viewOf(command, options, terminal);
   const progress = new Progress();
+  const log = logOf(command, options, terminal);
+  const runtime = runtimeDirectoryOf(terminal);
+  const socket = `${runtime}/restore-${Deno.pid}.sock`;
+  const listener = listen(progress, view);
+  ensurePrivateDirectory(runtime);
+  // Where another program runs CRIU, it may be to run it in other namespaces, and the daemon as well.
+  const own = command.program === 0 ? startDaemon(socket, log, startMs, listener) : undefined;
   const criuOver = new AbortController();
-  const connecting = follow(socket, progress, view, criuOver.signal);
+  // If it does not come up, the action script starts another one, or tells why it cannot.
+  const connecting = (own?.client.then(listener.begin) ?? Promise.reject())
+    .catch(() => follow(socket, listener, criuOver.signal));
   connecting.catch(() => {}); // until it is waited for
   const env = {
     SPFS_OWN_SOCKET: socket,
+    SPFS_OWN_DAEMON: own === undefined ? "" : String(own.pid),
     SPFS_CONFIG: JSON.stringify(config),
     SPFS_STOPPED: options.stopped === true ? "1" : "",
-    ...(log && { SPFS_LOG: absolute(log) }),
+    SPFS_LOG: log,
   };
   const more = options.stopped === true ? ["--leave-stopped"] : [];
   const ticking = setInterval(() => view.show(progress), drawMs);
   using patient = patience();
   try {
+    const { decodeParams } = await import("../control/validation.ts");
+    decodeParams("restore.prepare", { images: absolute(command.images), config });
     const code = await runCriu(command, { hook: "criu-hook", options: more, env, ...view.run }, terminal);
     criuOver.abort();
     const client = await connecting;
     if (code !== 0) {
-      // It ends what it has made, and itself.
-      if (client !== undefined) await within(undoneMs, client.closed);
+      // It ends what it has made, and itself; one that has made nothing, when this lets go of it.
+      if (client !== undefined && progress.mounts.size > 0) await within(undoneMs, client.closed);
       client?.close();
       view.end([]);
       terminal.err(`spfs restore: criu ended with exit code ${code}\n`);
@@ -101,7 +115,14 @@ export async function restore(
   } finally {
     clearInterval(ticking);
     criuOver.abort();
+    connecting.then((client) => client?.close(), () => {});
   }
+}
+
+/** Where the daemon logs: where the action script has it log otherwise, CRIU's working directory. */
+function logOf(command: CriuCommand, { log }: RestoreOptions, terminal: Terminal): string {
+  const { workDirectory, images } = command;
+  return absolute(log ?? (terminal.env("SPFS_LOG") || `${workDirectory ?? images}/spfs.log`));
 }
 
 /** What is to be delayed. @throws {UsageError} when nothing is, or there are no images; {ControlError} `invalid_params` */
@@ -121,34 +142,45 @@ async function configOf(
   if (config.mounts?.length === 0 && config.types?.length === 0) {
     throw new UsageError("nothing is named that is to be delayed: --mount, --type, --config");
   }
-  decodeParams("restore.prepare", { images: absolute(images), config });
   return config;
+}
+
+/** How the daemon is listened to. */
+interface Listener extends ClientOptions {
+  /** Looks at what there is already. */
+  begin(client: ControlClient): Promise<ControlClient>;
+}
+
+function listen(progress: Progress, view: View): Listener {
+  let client: ControlClient | undefined;
+  return {
+    name: "spfs-restore",
+    version,
+    events: "all",
+    onEvent: (event) => {
+      progress.take(event, performance.now());
+      view.told(event);
+      // What is to be mounted is not told by events.
+      if (event.event === "mode.changed" && client !== undefined) void look(client, progress);
+    },
+    async begin(connected) {
+      client = connected;
+      await look(client, progress);
+      return client;
+    },
+  };
 }
 
 /** Connects to the daemon as soon as it is there; undefined when there is none and CRIU is over. */
 async function follow(
   socket: string,
-  progress: Progress,
-  view: View,
+  listener: Listener,
   criuOver: AbortSignal,
 ): Promise<ControlClient | undefined> {
   for (;;) {
     const last = criuOver.aborted;
-    let client: ControlClient | undefined;
     try {
-      client = await connect(socket, {
-        name: "spfs-restore",
-        version,
-        events: "all",
-        onEvent: (event) => {
-          progress.take(event, performance.now());
-          view.told(event);
-          // What is to be mounted is not told by events.
-          if (event.event === "mode.changed" && client !== undefined) void look(client, progress);
-        },
-      });
-      await look(client, progress);
-      return client;
+      return await listener.begin(await connect(socket, listener));
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
     }

@@ -4,7 +4,7 @@ import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 /** What may follow the end of stdin. */
-export const endsOfInput: readonly ServeOptions["onEof"][] = ["linger", "abort"];
+export const endsOfInput: readonly ServeOptions["onEof"][] = ["linger", "linger-if-used", "abort"];
 
 /** Whether a word says what follows the end of stdin. */
 export function isEndOfInput(word: string): word is ServeOptions["onEof"] {

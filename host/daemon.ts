@@ -7,6 +7,7 @@
  * - when its input ends and what was chosen for that is "abort": likewise;
  * - when its input ends and what was chosen is "linger": as soon as there is no mount left, if there has been one or nobody else can
  *   order one because there is no socket. Without a socket nobody can order what a stub waits for, either: it is ended.
+ *   "linger-if-used" is the same, but for a daemon that has made no mount by then, which ends.
  *
  * @module
  */
@@ -80,6 +81,8 @@ class Daemon {
   readonly #connected = new Set<Promise<void>>();
   #socket: ControlSocket | undefined;
   #inputEnded = false;
+  /** Whether it is for its client on stdin, and ends with that unless there have been mounts. */
+  #unusedEnds = false;
   #quitting = false;
   #ending = false;
 
@@ -154,6 +157,7 @@ class Daemon {
     const isStdio = connection.label === "stdio";
     const onEof = connection.onEof ?? (isStdio ? this.#options.onEof : undefined);
     if (isStdio) this.#inputEnded = true;
+    if (onEof === "linger-if-used") this.#unusedEnds = true;
     if (onEof === "abort") {
       void this.#end(`the input of ${connection.label} ended`, exitCodes.ok);
     } else if (isStdio) this.#checkSoon();
@@ -166,7 +170,8 @@ class Daemon {
       if (this.#ending || requests > 0) return;
       if (this.#inputEnded && this.#socket === undefined) this.#supervisor.endOrphans(this.#options.errno);
       if (mounts > 0) return;
-      const lingered = this.#inputEnded && (this.#supervisor.made > 0 || this.#socket === undefined);
+      const alone = this.#supervisor.made > 0 || this.#socket === undefined || this.#unusedEnds;
+      const lingered = this.#inputEnded && alone;
       if (this.#quitting || lingered) void this.#end("nothing is left to do", exitCodes.ok);
     });
   }

@@ -11,8 +11,11 @@ import type { LogLevel } from "./log.ts";
 export interface ServeOptions {
   /** Where to listen, besides stdin; nowhere when undefined. */
   readonly socket?: string | undefined;
-  /** What follows the end of stdin, unless its client says otherwise. */
-  readonly onEof: "linger" | "abort";
+  /**
+   * What follows the end of stdin, unless its client says otherwise. "linger-if-used": "linger", but if there has been no mount by then, nobody
+   * else is waited for on the socket.
+   */
+  readonly onEof: "linger" | "linger-if-used" | "abort";
   /** What parked requests are answered with when a signal, or the end of input with "abort", ends the daemon. */
   readonly errno: number;
   /** A file to append the log to; stderr when undefined. */

@@ -175,3 +175,30 @@ Deno.test("criu-hook: a configuration that cannot be understood fails the restor
   assertMatch((await hook()).err, /config\.mounts\[0\]\.mountpoint/);
   assertMatch((await hook({ SPFS_CONFIG: "/nonexistent.json" })).err, /nonexistent\.json/);
 });
+
+Deno.test("criu-hook: a daemon that spfs has started is told before the tasks run to see by itself when they do, and nothing after that", async () => {
+  const given: unknown[] = [];
+  const answer = (params: unknown) => {
+    given.push(params);
+    return Promise.resolve({ mounts: [{ id: "a", mode: "stub" as const }] });
+  };
+  await using daemon = await Daemon.start({ "restore.block": answer, "restore.release": answer });
+  await using images = await Images.make();
+  const hook = (name: string, more: Record<string, string> = {}) => {
+    const stage = { CRTOOLS_SCRIPT_ACTION: name, CRTOOLS_INIT_PID: "77", SPFS_OWN_SOCKET: daemon.socket };
+    return run([], { env: { ...stage, ...images.env, ...more } });
+  };
+  assertEquals((await hook("pre-resume")).out, "spfs criu-hook: pre-resume: 1 mount in place\n");
+  assertEquals(await hook("post-resume"), { code: 0, out: "", err: "" });
+  assertEquals(given, [{ serveWithinMs: 1000 }, { init: 77, resume: false }]);
+  await hook("pre-resume", { SPFS_STOPPED: "1" });
+  assertEquals(given[3], { init: 77, resume: true });
+});
+
+Deno.test("criu-hook: a daemon that spfs restore has started gets its orders at pre-restore", async () => {
+  await using daemon = await Daemon.start(prepared);
+  await using images = await Images.make('{ "mounts": [{ "mountpoint": "/mnt/net" }] }');
+  const own = { SPFS_OWN_SOCKET: daemon.socket, SPFS_OWN_DAEMON: String(Deno.pid) };
+  const env = { CRTOOLS_SCRIPT_ACTION: "pre-restore", ...own, ...images.env };
+  assertEquals((await run([], { env })).out, "spfs criu-hook: pre-restore: /mnt/net with 1 node\n");
+});
