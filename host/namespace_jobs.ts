@@ -44,8 +44,8 @@ export interface PoolTimes {
   readonly patienceMs: number;
 }
 
-/** Jobs are done in a millisecond, or wait for something that may take seconds. */
-const defaultTimes: PoolTimes = { lingerMs: 1000, patienceMs: 10 };
+/** Jobs are done in a millisecond, the first one of a worker in some more, or wait for something that may take seconds. */
+const defaultTimes: PoolTimes = { lingerMs: 1000, patienceMs: 50 };
 
 /**
  * A function that runs jobs.

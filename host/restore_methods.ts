@@ -84,8 +84,8 @@ export class RestoreMethods {
     const made = settled.filter((result) => result.status === "fulfilled").map(({ value }) => value);
     const failed = settled.find((result) => result.status === "rejected");
     if (failed === undefined) {
-      // For the real file systems, which are looked for as soon as CRIU is done.
-      this.#context.run.ahead();
+      // For the real file systems, which are looked for as soon as CRIU is done. Starting it takes this thread: CRIU is told first.
+      setTimeout(() => this.#context.run.ahead());
       return { mounts: made.map(({ told }) => told) };
     }
     this.#endWatch();

@@ -123,7 +123,7 @@ static void take_event(const char *event)
 	text_free(&told);
 }
 
-/* The answer to the request that was sent last. @returns 0, or an errno; EPROTO when it wrote something else than the protocol */
+/* The answer to the first request that has none yet. @returns 0, or an errno; EPROTO when it wrote something else than the protocol */
 static int read_answer(struct daemon *daemon, int64_t deadline, const char **answer)
 {
 	for (;;) {
@@ -136,8 +136,8 @@ static int read_answer(struct daemon *daemon, int64_t deadline, const char **ans
 		const char *id = json_member(line, "id");
 		if (id == NULL)
 			take_event(line);
-		else if (strtoul(id, NULL, 10) == daemon->requests)
-			return *answer = line, 0;
+		else if (strtoul(id, NULL, 10) == daemon->answered + 1)
+			return daemon->answered++, *answer = line, 0;
 	}
 }
 
@@ -170,26 +170,41 @@ static void log_refusal(const char *method, const char *error)
 	text_free(&told);
 }
 
-const char *daemon_call(struct daemon *daemon, const char *method, const char *params, bool quiet)
+static bool lose(struct daemon *daemon, const char *method, int error, bool quiet)
 {
-	int64_t deadline = now_ms() + daemon->timeout_ms;
+	daemon->lost = error;
+	if (!quiet)
+		log_error("%s: %s", method, why(error));
+	return false;
+}
+
+static bool ask(struct daemon *daemon, const char *method, const char *params, bool quiet)
+{
 	struct text line = { 0 };
-	const char *answer = NULL;
 	text_print(&line, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"%s\",\"params\":%s}\n", ++daemon->requests, method, params);
-	int error = line.failed ? ENOMEM : send_line(daemon, &line, deadline);
+	int error = line.failed ? ENOMEM : send_line(daemon, &line, now_ms() + daemon->timeout_ms);
 	text_free(&line);
-	if (error == 0)
-		error = read_answer(daemon, deadline, &answer);
+	return error == 0 || lose(daemon, method, error, quiet);
+}
+
+/* The result of the first request that was not answered yet. */
+static const char *hear(struct daemon *daemon, const char *method, bool quiet)
+{
+	const char *answer = NULL;
+	int error = read_answer(daemon, now_ms() + daemon->timeout_ms, &answer);
 	if (error != 0) {
-		daemon->lost = error;
-		if (!quiet)
-			log_error("%s: %s", method, why(error));
+		lose(daemon, method, error, quiet);
 		return NULL;
 	}
 	const char *result = json_member(answer, "result");
 	if (result == NULL && !quiet)
 		log_refusal(method, json_member(answer, "error"));
 	return result;
+}
+
+const char *daemon_call(struct daemon *daemon, const char *method, const char *params, bool quiet)
+{
+	return ask(daemon, method, params, quiet) ? hear(daemon, method, quiet) : NULL;
 }
 
 void daemon_leave(struct daemon *daemon)
@@ -247,26 +262,27 @@ static int read_timeout(void)
 	return -1;
 }
 
-bool daemon_start(struct daemon *daemon)
+const char *daemon_start(struct daemon *daemon, const char *method, const char *params)
 {
 	*daemon = (struct daemon)NO_DAEMON;
 	daemon->timeout_ms = read_timeout();
 	int log = daemon->timeout_ms < 0 ? -1 : open_log();
 	if (log < 0)
-		return false;
+		return NULL;
 	const char *program = getenv("SPFS_PROGRAM");
 	struct spawned spawned;
 	bool started = spawn(program != NULL && *program != 0 ? program : "spfs", log, daemon->timeout_ms, &spawned);
 	close(log);
 	if (!started)
-		return false;
+		return NULL;
 	daemon->pidfd = spawned.pidfd;
 	daemon->to = spawned.to;
 	daemon->from = spawned.from;
-	if (daemon_call(daemon, "initialize",
-			"{\"client\":{\"name\":\"criu-plugin\"},\"protocol\":{\"major\":1},\"onEof\":\"linger\",\"events\":[\"mount.lost\"]}",
-			false) != NULL)
-		return true;
-	daemon_end(daemon);
-	return false;
+	const char *first = "initialize";
+	const char *about = "{\"client\":{\"name\":\"criu-plugin\"},\"protocol\":{\"major\":1},\"onEof\":\"linger\",\"events\":[\"mount.lost\"]}";
+	bool asked = ask(daemon, first, about, false) && ask(daemon, method, params, false);
+	const char *result = asked && hear(daemon, first, false) != NULL ? hear(daemon, method, false) : NULL;
+	if (result == NULL)
+		daemon_end(daemon);
+	return result;
 }

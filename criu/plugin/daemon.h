@@ -16,7 +16,8 @@ struct daemon {
 	/* What it wrote, from the line that was taken last on, which has so many bytes. */
 	struct text input;
 	size_t taken;
-	unsigned requests;
+	/* How many it was sent, and how many of them are answered. */
+	unsigned requests, answered;
 	/* Why nothing can be asked of it any more, an errno; 0 while it answers. */
 	int lost;
 };
@@ -24,10 +25,11 @@ struct daemon {
 #define NO_DAEMON { .pidfd = -1, .to = -1, .from = -1 }
 
 /*
- * Starts $SPFS_PROGRAM, or spfs in PATH, in a session of its own and as nobody's child, and introduces itself. Its log is appended to
- * $SPFS_LOG, or to spfs.log in the working directory. Returns false when it cannot be used: it is ended then, and CRIU's log says why.
+ * Starts $SPFS_PROGRAM, or spfs in PATH, in a session of its own and as nobody's child, introduces itself, and calls a first method, which it
+ * finds when it is up. Its log is appended to $SPFS_LOG, or to spfs.log in the working directory. Returns the result, which is good until the
+ * next call, or NULL when it cannot be used: it is ended then, and CRIU's log says why.
  */
-bool daemon_start(struct daemon *daemon);
+const char *daemon_start(struct daemon *daemon, const char *method, const char *params);
 
 /*
  * Calls a method with parameters in JSON and waits for the answer. Returns the result, which is good until the next call, or NULL: then

@@ -53,7 +53,7 @@ static bool prepare(const struct text *config)
 	if (params.failed)
 		log_error("restore.prepare: no memory");
 	else
-		result = daemon_call(&spfs, "restore.prepare", params.bytes, false);
+		result = daemon_start(&spfs, "restore.prepare", params.bytes);
 	text_free(&params);
 	const char *mounts = json_member(result, "mounts");
 	for (const char *mount = json_next(mounts, NULL); mount != NULL; mount = json_next(mounts, mount)) {
@@ -75,12 +75,8 @@ static int begin(int criu_stage)
 	enum config there = config_read(criu_get_image_dir(), &config);
 	if (there == CONFIG_THERE && config.failed)
 		log_error("what is to be delayed: no memory");
-	if (there == CONFIG_THERE && !config.failed && daemon_start(&spfs)) {
-		if (prepare(&config))
-			stage = PREPARED;
-		else
-			daemon_end(&spfs);
-	}
+	if (there == CONFIG_THERE && !config.failed && prepare(&config))
+		stage = PREPARED;
 	text_free(&config);
 	return stage == PREPARED || there == CONFIG_NONE ? 0 : -1;
 }
