@@ -32,10 +32,18 @@ export interface OwnDaemon {
  *
  * @param log the file that its log is appended to
  * @param limitMs how long it may take to listen
+ * @param mounts how many mounts it is going to make, as far as it is known
  */
-export function startDaemon(socket: string, log: string, limitMs: number, options: ClientOptions): OwnDaemon {
+export function startDaemon(
+  socket: string,
+  log: string,
+  limitMs: number,
+  options: ClientOptions,
+  mounts: number = 1,
+): OwnDaemon {
   const [program, ...first] = ownProgram(undefined, Deno.mainModule);
-  const args = [...first, "serve", "--socket", socket, "--on-eof", "linger-if-used", "--log", log];
+  const serve = ["serve", "--socket", socket, "--on-eof", "linger-if-used", "--log", log];
+  const args = [...first, ...serve, "--mounts", String(mounts)];
   const child = new Deno.Command(program, {
     args,
     cwd: "/",

@@ -17,7 +17,7 @@ import { ControlError } from "../control/errors.ts";
 import type { Connection, Handler } from "../control/handler.ts";
 import { ControlServer } from "../control/server.ts";
 import { stdio } from "../control/transport.ts";
-import { keepMountWorker, takeMountWorker } from "./ahead.ts";
+import { keepMountWorker, startMoreAhead, takeMountWorker } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { makeDescriptorRoom } from "./descriptor_room.ts";
 import { exitCodes } from "./exit_codes.ts";
@@ -126,6 +126,7 @@ class Daemon {
     this.#catchDefects();
     this.#log.write("info", `serving, pid ${Deno.pid}`);
     this.#track(this.#server.serve(stdio(), { label: "stdio", persistent: true }));
+    startMoreAhead((this.#options.mounts ?? 1) - 1);
     const code = await this.#finished.promise;
     this.#socket?.close();
     await this.#server.close(lastRepliesMs);

@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly onEof: "linger" | "linger-if-used" | "abort";
   /** What parked requests are answered with when a signal, or the end of input with "abort", ends the daemon. */
   readonly errno: number;
+  /** How many mounts are about to be made, 1 if nothing is said: their workers are started before they are asked for. */
+  readonly mounts?: number | undefined;
   /** A file to append the log to; stderr when undefined. */
   readonly log?: string | undefined;
   /** What is logged. */
