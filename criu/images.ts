@@ -22,12 +22,14 @@ import {
 import { ImageError } from "./image_error.ts";
 import { eachEntry, readFirstEntry } from "./image_file.ts";
 import { directorySource, type ImageSource } from "./image_source.ts";
-import { eachField, required } from "./message.ts";
+import { eachField, required, textOf } from "./message.ts";
 
 /** What images say about files and mounts. */
 export interface Images {
   /** The version of their format. */
   readonly version: number;
+  /** What CRIU calls the dump that wrote them, since CRIU 4.1; no two dumps have the same. */
+  readonly run: string | undefined;
   /** Named files by their ids. */
   readonly files: ReadonlyMap<number, NamedFile>;
   /** Unix sockets that are bound to paths. */
@@ -74,7 +76,7 @@ export function readImages(directory: string): Images {
 /** {@linkcode readImages} of files that come from anywhere. @throws {ImageError}; {SysError} */
 export function readImagesFrom(source: ImageSource): Images {
   const budget = new Budget();
-  const version = readVersion(source);
+  const { version, run } = readInventory(source);
   const files = new Map<number, NamedFile>();
   const sockets: BoundSocket[] = [];
   const watched: Watched[] = [];
@@ -93,17 +95,19 @@ export function readImagesFrom(source: ImageSource): Images {
   eachEntry(source, "files.img", "files", (entry) => readFileEntry(entry, visitor));
   const remaps = readRemaps(source, files, budget);
   const { processes, ghosts, namespaces } = readNumbered(source, budget);
-  return { version, files, sockets, watched, remaps, ghosts, processes, namespaces };
+  return { version, run, files, sockets, watched, remaps, ghosts, processes, namespaces };
 }
 
-function readVersion(source: ImageSource): number {
+function readInventory(source: ImageSource): Pick<Images, "version" | "run"> {
   const { entry } = readFirstEntry(source, inventoryName, "inventory") ?? {};
   if (entry === undefined) throw new ImageError(inventoryName, undefined, "missing: no images of CRIU");
   let version: number | undefined;
+  let run: string | undefined;
   eachField(entry, (field, value) => {
     if (field === 1) version = value.uint32();
+    else if (field === 13) run = new TextDecoder().decode(textOf(entry, value));
   });
-  return required(entry, "a version", version);
+  return { version: required(entry, "a version", version), run };
 }
 
 function readRemaps(source: ImageSource, files: ReadonlyMap<number, NamedFile>, budget: Budget) {

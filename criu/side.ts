@@ -78,6 +78,8 @@ export interface SideNamespace {
 
 /** What was noted beside the images. Its paths are such as {@linkcode keyOf} takes. */
 export interface Side {
+  /** What CRIU calls the dump that it was noted at; undefined when it was noted before that, or by a CRIU that does not say. */
+  readonly run?: string | undefined;
   /** The tree's mount namespaces. */
   readonly namespaces: readonly SideNamespace[];
 }

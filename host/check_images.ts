@@ -16,7 +16,7 @@ import {
 import { readMountinfo } from "../ffi/sys/mountinfo.ts";
 import { imagesError } from "./image_nodes.ts";
 import { lookAt } from "./look.ts";
-import { readSide } from "./side_file.ts";
+import { readSideOf } from "./side_file.ts";
 
 /** What there is to say about a restore. */
 export interface ImagesReport {
@@ -39,8 +39,9 @@ export async function checkImages(
 ): Promise<ImagesReport> {
   const read = () => {
     try {
-      const side = readSide(directory);
-      const places = restorePlaces(readImages(directory), side, readMountinfo(), options);
+      const images = readImages(directory);
+      const side = readSideOf(images, directory);
+      const places = restorePlaces(images, side, readMountinfo(), options);
       return { side, places };
     } catch (error) {
       throw imagesError(error, directory);

@@ -17,7 +17,7 @@ import {
 } from "../criu/mod.ts";
 import { pathText } from "../ffi/sys/libc.ts";
 import type { PlaceholderEntry } from "../fs/placeholder.ts";
-import { readSide } from "./side_file.ts";
+import { readSideOf } from "./side_file.ts";
 import type { ImageNodes, NodesRequest } from "./images_messages.ts";
 
 /**
@@ -37,7 +37,8 @@ export function readImageNodes(directory: Uint8Array): (mount: NodesRequest) => 
       throw imagesError(error, place);
     }
   };
-  const { images, side } = naming(() => ({ images: readImages(place), side: readSide(place) }));
+  const images = naming(() => readImages(place));
+  const side = naming(() => readSideOf(images, place));
   return ({ images: { directory: _, ...choice }, mountpoint }) =>
     naming(() => {
       const { root, nodes } = nodesOfMount(images, chooseMount(images, choiceOf(choice, mountpoint)), side);

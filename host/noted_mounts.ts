@@ -7,7 +7,7 @@
 import { chooseMount, keyOf, readImages, type Side, type SideMount, topMounts } from "../criu/mod.ts";
 import { directoryName, imagesError } from "./image_nodes.ts";
 import type { NotedMount, NotedMounts, NotedRequest } from "./images_messages.ts";
-import { readSide } from "./side_file.ts";
+import { readSideOf } from "./side_file.ts";
 
 /**
  * Reads what was noted. Blocks as reading files does.
@@ -17,9 +17,9 @@ import { readSide } from "./side_file.ts";
 export function readNotedMounts({ directory, mounts, types }: NotedRequest): NotedMounts {
   const place = directoryName(directory);
   try {
-    const side = readSide(place);
-    if (side === undefined) return { named: mounts.map(() => undefined), found: [] };
     const images = readImages(place);
+    const side = readSideOf(images, place);
+    if (side === undefined) return { named: mounts.map(() => undefined), found: [] };
     const named = mounts.map(({ mountpoint, key }) => {
       const id = key === undefined ? undefined : chooseMount(images, { key }).entry?.id;
       return noted(id === undefined ? mountedAt(side, mountpoint) : mountOf(side, id));

@@ -78,7 +78,7 @@ export async function record({ pid, directory, stallMs }: RecordOrder): Promise<
       files: seen.files.filter((file) => !isGone(file)),
     });
   }
-  writeSide(directory, { namespaces: noted });
+  writeSide(directory, { run: images?.run, namespaces: noted });
   const files = noted.flatMap((namespace) => namespace.files);
   return {
     fromImages: images !== undefined,

@@ -6,7 +6,7 @@
 
 import * as z from "zod/mini";
 import { version } from "../control/version.ts";
-import { directorySource, ImageError, type Side } from "../criu/mod.ts";
+import { directorySource, ImageError, type Images, type Side } from "../criu/mod.ts";
 import { sideFormat, sideVersion } from "./side_format.ts";
 
 /** Its name. */
@@ -41,6 +41,19 @@ export function readSide(directory: string): Side | undefined {
 }
 
 /**
+ * Reads what was noted beside these images. Blocks as reading files does.
+ *
+ * @throws {ImageError} as {@linkcode readSide}, and when it was noted at another dump; {SysError}
+ */
+export function readSideOf(images: Pick<Images, "run">, directory: string): Side | undefined {
+  const side = readSide(directory);
+  if (side?.run === undefined || images.run === undefined || side.run === images.run) return side;
+  const what = `was noted at another dump (${side.run}) than that of these images (${images.run}): ` +
+    "take it away, or note again (spfs record)";
+  throw new ImageError(sideFileName, undefined, what);
+}
+
+/**
  * Writes down what images lack, in one step: whoever reads sees the old file or the new one, whole.
  *
  * @throws {Error} of the operating system
@@ -50,6 +63,7 @@ export function writeSide(directory: string, side: Side): void {
     version: sideVersion,
     program: { name: "spfs", version },
     recorded: new Date().toISOString(),
+    ...(side.run !== undefined && { run: side.run }),
     namespaces: side.namespaces.map(({ own, mounts, files }) => ({
       own,
       mounts: mounts.map((mount) => ({ ...mount, options: [...mount.options] })),

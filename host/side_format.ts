@@ -61,6 +61,7 @@ export const sideFormat = z.object({
   version: z.literal(sideVersion),
   program: z.object({ name: z.string(), version: z.string() }),
   recorded: z.string(),
+  run: z.optional(z.string()),
   namespaces: z.array(z.object({
     own: z.boolean(),
     mounts: z.array(sideMount),

@@ -109,3 +109,21 @@ await e2e("a dump whose images cannot be noted fails, and the tree goes on", asy
   Deno.kill(pid, "SIGUSR1");
   await until("the victim's report", () => Deno.readTextFileSync(result).includes("end ok"));
 }, { criu: true });
+
+await e2e("what was noted at one dump is not taken for another", async (sandbox, binary) => {
+  const mnt = sandbox.directory("mnt");
+  const { pid } = await keeper(sandbox, mnt);
+  const options = ["--file-locks", "--link-remap", "--leave-running"];
+  const first = await Images.dump(sandbox, pid, options, binary, "first");
+  const second = await Images.dump(sandbox, pid, options, binary, "second");
+  const [command, ...args] = binary.command;
+  const check = async () => {
+    const child = sandbox.start(command, [...args, "check", "--images", second.directory]);
+    await child.closeInput();
+    return (await child.ended()).stderr;
+  };
+  assertEquals(await check(), "");
+  Deno.copyFileSync(`${first.directory}/spfs.json`, `${second.directory}/spfs.json`);
+  const told = await check();
+  assert(told.includes(`${second.directory}: spfs.json: was noted at another dump (`), told);
+}, { criu: true });

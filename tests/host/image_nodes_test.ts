@@ -9,11 +9,13 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (path: Uint8Array) => new TextDecoder().decode(path);
 
 /** Reads the nodes of /mnt of a tree, from files. */
-function nodesOf(tree: Tree, noted?: readonly SideFile[]) {
+function nodesOf(tree: Tree, noted?: readonly SideFile[], run?: string) {
   const directory = Deno.makeTempDirSync({ prefix: "spfs-images-" });
   try {
     for (const [name, content] of imagesOf(tree)) Deno.writeFileSync(`${directory}/${name}`, content);
-    if (noted !== undefined) writeSide(directory, { namespaces: [{ own: true, mounts: [], files: noted }] });
+    if (noted !== undefined) {
+      writeSide(directory, { run, namespaces: [{ own: true, mounts: [], files: noted }] });
+    }
     const nodesOf = readImageNodes(bytes(directory));
     const read = nodesOf({ images: { directory: bytes(directory) }, mountpoint: bytes("/mnt") });
     const entries = read.entries.map(({ path, ...rest }) => ({ path: text(path), ...rest }));
@@ -85,4 +87,14 @@ Deno.test("image nodes: a directory whose name is no text is refused by name", (
   const images = { directory: new Uint8Array([0x2f, 0xff]) };
   const { kind } = assertThrows(() => readImageNodes(images.directory), ControlError);
   assertEquals(kind, "bad_images");
+});
+
+Deno.test("image nodes: what was noted at another dump is refused by name, and taken where nobody can tell", () => {
+  const files = [noted("/mnt/a/data", {})];
+  const { kind, message } = assertThrows(() => nodesOf({ ...tree, run: "b" }, files, "a"), ControlError);
+  assertEquals(kind, "bad_images");
+  assert(message.includes("spfs.json: was noted at another dump (a) than that of these images (b)"), message);
+  for (const [images, side] of [["a", "a"], ["a", undefined], [undefined, "a"]] as const) {
+    assertEquals(nodesOf({ ...tree, ...(images && { run: images }) }, files, side).noted, true);
+  }
 });

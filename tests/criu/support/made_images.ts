@@ -138,6 +138,8 @@ export interface Tree {
   readonly files?: readonly Message[];
   /** [file, target, kind], as remap-fpath.img has them. */
   readonly remaps?: readonly (readonly [number, number, number | undefined])[];
+  /** What CRIU calls the dump. */
+  readonly run?: string;
   /** The content of ghosts by their numbers. */
   readonly ghosts?: Readonly<Record<number, string>>;
   /** Processes: ids of files. */
@@ -155,7 +157,8 @@ export interface Tree {
 /** The images of a tree, by their names. */
 export function imagesOf(tree: Tree): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
-  files.set("inventory.img", image(magics.inventory, [{ 1: 2 }]));
+  const run = tree.run === undefined ? {} : { 13: new TextEncoder().encode(tree.run) };
+  files.set("inventory.img", image(magics.inventory, [{ 1: 2, ...run }]));
   if (tree.files !== undefined) files.set("files.img", image(magics.files, tree.files));
   if (tree.remaps !== undefined) {
     const entries = tree.remaps.map(([file, target, kind]) => ({ 1: file, 2: target, 3: kind }));
