@@ -39,8 +39,9 @@ export interface StubOptions {
   readonly budget: number;
   /** The number of waiting requests has changed. Called often. */
   readonly parkedChanged?: () => void;
-  /** Threads for the calls on a real file system that may not answer, which are then made by them; without, all are made by this one. */
-  readonly threads?: () => CallThreads;
+  /** Threads for the calls on a real file system that may not answer, which are then made by them; without, all are made by this one.
+   * `waker`: what they wake the session by. */
+  readonly threads?: (waker: number) => CallThreads;
   /** A request failed with something that is no errno: a bug. */
   readonly fault?: (request: Request, error: unknown) => void;
 }
@@ -178,9 +179,9 @@ export class StubFilesystem implements Disposable {
     this.#tasks?.interrupt(request);
   }
 
-  /** Whether calls are being made by other threads, whose results come as messages. */
-  get busy(): boolean {
-    return this.#tasks !== undefined && this.#tasks.size > 0;
+  /** What a session is to call when it was woken: calls of other threads are over. */
+  collect(): void {
+    this.#tasks?.collect();
   }
 
   /**
@@ -248,12 +249,7 @@ export class StubFilesystem implements Disposable {
    * long: what a file system that does not answer keeps open stays so until it does. The session must have been disposed of.
    */
   async settle(): Promise<void> {
-    if (this.#tasks === undefined) return;
-    this.#tasks.close(this.#context.handles.clear());
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, SETTLE_MS);
-    await Promise.race([this.#tasks.idle(), late]);
-    clearTimeout(timer);
+    await this.#tasks?.settle(this.#context.handles.clear(), SETTLE_MS);
   }
 
   /** Closes everything. The session must have ended. */
@@ -319,7 +315,7 @@ export class StubFilesystem implements Disposable {
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
     const { root } = this.#context.nodes;
-    const threads = mayHang(root.fd) ? this.#options.threads?.() : undefined;
+    const threads = mayHang(root.fd) ? this.#options.threads?.(session.waker) : undefined;
     if (threads !== undefined) {
       this.#tasks = new Tasks(this.#context, threads, {
         failed: (request, error) => this.#failed(request, error),

@@ -21,10 +21,14 @@ export interface CallThreads {
   /**
    * Has a call made as someone. What it refers to stays as it is until the call is over.
    *
-   * @param done is told the result, 0 or more or -errno, later and once.
+   * @param done is told the result, 0 or more or -errno, once, in a later {@linkcode CallThreads.collect}.
    * @returns takes the call back if it has not begun: true, and `done` is not called.
    */
   make(call: Call, acting: Acting, done: (result: number) => void): () => boolean;
+  /** Tells the results that are there. To be called when the session is woken. */
+  collect(): void;
+  /** Waits until all calls are over, or so many milliseconds, when no session is there to be woken any more. */
+  settle(ms: number): Promise<void>;
   /** Ends the threads; what they are at is not waited for. */
   end(): void;
 }
@@ -78,8 +82,6 @@ export class Tasks {
   readonly #effects: TaskEffects;
   readonly #tasks = new Map<bigint, Task>();
   readonly #gate: Gate;
-  #calls = 0;
-  #idle: (() => void) | undefined;
 
   /** From now on the context's operations are concurrent. */
   constructor(context: Context, threads: CallThreads, effects: TaskEffects) {
@@ -94,11 +96,6 @@ export class Tasks {
     context.caller.self();
     context.caller.noting = true;
     context.concurrent = true;
-  }
-
-  /** How many operations are under way. */
-  get size(): number {
-    return this.#tasks.size;
   }
 
   /** Begins to serve a request. Returns when it has been answered, or waits for a call. */
@@ -131,14 +128,15 @@ export class Tasks {
     return this.#gate.fail(errno);
   }
 
-  /** Waits until no call is being made. */
-  async idle(): Promise<void> {
-    if (this.#calls > 0) await new Promise<void>((resolve) => this.#idle = resolve);
+  /** Goes on with the operations whose calls are over. To be called when the session is woken. */
+  collect(): void {
+    this.#threads.collect();
   }
 
-  /** Closes descriptors, as the last thing. */
-  close(descriptors: readonly number[]): void {
-    for (const fd of descriptors) this.#make(call("close", fd), ROOT_ACTING, () => {});
+  /** Closes descriptors, and waits so many milliseconds for that and for calls under way, when the session is over. */
+  async settle(descriptors: readonly number[], ms: number): Promise<void> {
+    this.#close(descriptors);
+    await this.#threads.settle(ms);
   }
 
   /** Ends the threads. */
@@ -170,7 +168,7 @@ export class Tasks {
 
   #wait(task: Task, asked: Call): void {
     const { call, deliver } = privately(asked);
-    const takeBack = this.#make(call, this.#context.caller.acting, (result) => {
+    const takeBack = this.#threads.make(call, this.#context.caller.acting, (result) => {
       task.takeBack = () => false;
       this.#proceed(task, () => {
         deliver();
@@ -180,20 +178,8 @@ export class Tasks {
     if (call.name !== "close") task.takeBack = takeBack;
   }
 
-  #make(call: Call, acting: Acting, done: (result: number) => void): () => boolean {
-    const over = () => {
-      if (--this.#calls === 0) this.#idle?.();
-    };
-    this.#calls++;
-    const takeBack = this.#threads.make(call, acting, (result) => {
-      done(result);
-      over();
-    });
-    return () => {
-      if (!takeBack()) return false;
-      over();
-      return true;
-    };
+  #close(descriptors: readonly number[]): void {
+    for (const fd of descriptors) this.#threads.make(call("close", fd), ROOT_ACTING, () => {});
   }
 
   /** A request has been answered while its operation is under way. */
@@ -208,6 +194,6 @@ export class Tasks {
     this.#gate.leave(task.request);
     this.#tasks.delete(task.request.unique);
     for (const node of task.nodes) nodes.letGo(node);
-    this.close(holds.release(task));
+    this.#close(holds.release(task));
   }
 }

@@ -5,10 +5,14 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
+import { POLLIN } from "../ffi/sys/constants.ts";
+import { closeFd, dup, read } from "../ffi/sys/file.ts";
+import { check } from "../ffi/sys/libc.ts";
+import { PollSet } from "../ffi/sys/poll.ts";
 import type { Acting } from "../fs/caller.ts";
 import { type Call, toMessage } from "../fs/calls.ts";
 import type { CallThreads } from "../fs/tasks.ts";
-import type { CallOrder } from "./call_worker.ts";
+import { type CallOrder, type CallReports, OVER, RESULT } from "./call_reports.ts";
 import { startCallWorker } from "./workers.ts";
 
 /** The most threads of a mount. Each costs as much memory as an empty worker. */
@@ -27,6 +31,8 @@ interface Job {
 
 interface Thread {
   readonly worker: Worker;
+  /** See {@linkcode CallReports.state}. */
+  readonly state: Int32Array;
   job: Job | undefined;
   /** Until when it may have nothing to do. */
   timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,11 +43,17 @@ export class WorkerThreads implements CallThreads {
   readonly #threads = new Set<Thread>();
   readonly #idle: Thread[] = []; // used last, last
   readonly #queue = new Set<Job>();
+  readonly #waker: number;
   readonly #lost: (reason: string) => void;
   #growing: ReturnType<typeof setTimeout> | undefined;
 
-  /** `lost` is told when a thread breaks, which it never should; its call fails with EIO. */
-  constructor(lost: (reason: string) => void) {
+  /**
+   * `waker` is the eventfd of who is to call `collect`. `lost` is told when a thread breaks, which it never should; its call fails with EIO.
+   *
+   * @throws {SysError} EMFILE
+   */
+  constructor(waker: number, lost: (reason: string) => void) {
+    this.#waker = check(dup(waker), "fcntl");
     this.#lost = lost;
     this.#idle.push(this.#start());
   }
@@ -57,15 +69,39 @@ export class WorkerThreads implements CallThreads {
     return () => this.#queue.delete(job);
   }
 
+  collect(): void {
+    for (const thread of this.#threads) {
+      if (thread.job === undefined || Atomics.exchange(thread.state, OVER, 0) === 0) continue;
+      this.#over(thread, thread.state[RESULT]!);
+    }
+  }
+
+  async settle(ms: number): Promise<void> {
+    const poll = new PollSet([{ fd: this.#waker, events: POLLIN }]);
+    const until = performance.now() + ms;
+    for (
+      let left = ms;
+      this.#idle.length < this.#threads.size && left > 0;
+      left = until - performance.now()
+    ) {
+      if (await poll.waitAsync(Math.ceil(left)) > 0) read(this.#waker, new Uint8Array(8));
+      this.collect();
+    }
+  }
+
   end(): void {
     clearTimeout(this.#growing);
+    // A thread that is stuck will write to it, if it comes back; by then the number must not be another one's.
+    if (this.#idle.length === this.#threads.size) closeFd(this.#waker);
     for (const thread of this.#threads) this.#stop(thread);
     this.#queue.clear();
   }
 
   #start(): Thread {
-    const thread: Thread = { worker: startCallWorker(), job: undefined, timer: undefined };
-    thread.worker.onmessage = ({ data }: MessageEvent<number>) => this.#over(thread, data);
+    const state = new Int32Array(new SharedArrayBuffer(8));
+    const thread: Thread = { worker: startCallWorker(), state, job: undefined, timer: undefined };
+    const reports: CallReports = { state, waker: this.#waker };
+    thread.worker.postMessage(reports);
     thread.worker.onerror = (event) => {
       event.preventDefault();
       this.#stop(thread);

@@ -7,20 +7,14 @@
 import { Errno, SysError } from "../ffi/errno.ts";
 import { CLONE_FS } from "../ffi/sys/constants.ts";
 import { umask } from "../ffi/sys/dir.ts";
+import { write } from "../ffi/sys/file.ts";
 import { check } from "../ffi/sys/libc.ts";
 import { unshare } from "../ffi/sys/namespace.ts";
-import { type Acting, Caller } from "../fs/caller.ts";
-import { type CallMessage, fromMessage, make } from "../fs/calls.ts";
+import { Caller } from "../fs/caller.ts";
+import { fromMessage, make } from "../fs/calls.ts";
+import { type CallOrder, type CallReports, OVER, RESULT } from "./call_reports.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
-
-/** What such a thread is told. Its answer is a number: 0 or more, or -errno. */
-export interface CallOrder {
-  /** What to call. */
-  readonly call: CallMessage;
-  /** As whom. */
-  readonly acting: Acting;
-}
 
 check(unshare(CLONE_FS), "unshare"); // a umask of its own
 umask(0);
@@ -35,4 +29,11 @@ function carryOut({ call, acting }: CallOrder): number {
   return make(fromMessage(call));
 }
 
-self.onmessage = ({ data }: MessageEvent<CallOrder>) => self.postMessage(carryOut(data));
+self.onmessage = ({ data: { state, waker } }: MessageEvent<CallReports>) => {
+  const one = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+  self.onmessage = ({ data }: MessageEvent<CallOrder>) => {
+    state[RESULT] = carryOut(data);
+    Atomics.store(state, OVER, 1);
+    write(waker, one);
+  };
+};

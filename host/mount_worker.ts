@@ -83,7 +83,7 @@ class Mount {
         times: { entry: timeout, attributes: timeout },
         interrupts: request.interrupts,
         budget: NODE_BUDGET,
-        threads: () => new WorkerThreads((text) => post({ event: "log", level: "error", text })),
+        threads: (waker) => new WorkerThreads(waker, (text) => post({ event: "log", level: "error", text })),
         parkedChanged: () => this.#parkedChanged(),
         fault: (parked, error) => this.#fault(parked, error),
       }),
@@ -107,7 +107,7 @@ class Mount {
         hooks: {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),
-          busy: () => this.#filesystem.busy,
+          woken: () => this.#filesystem.collect(),
         },
       }),
     );

@@ -26,14 +26,14 @@ export type Handler = (request: Request) => void;
 /** Handlers by opcode (FUSE_LOOKUP and so on). An opcode without one is answered ENOSYS, which the kernel remembers. */
 export type Handlers = ReadonlyMap<number, Handler>;
 
-/** What a session tells its owner. `fault`, `busy` and `idle` may not throw. */
+/** What a session tells its owner. `fault`, `woken` and `idle` may not throw. */
 export interface SessionHooks {
   /** A handler failed with something that is no SysError, or left its request unanswered: a bug. The request was answered EIO. */
   fault?(request: Request, error: unknown): void;
   /** The kernel says that a signal woke the caller of a detached request. Answer it, or leave it waiting; a throw answers EINTR. */
   interrupt?(request: Request): void;
-  /** Whether answers are on their way that come as messages to this thread: then it does not look for requests where it could await them. */
-  busy?(): boolean;
+  /** {@linkcode Session.waker} was written to, by another thread that is done with something. */
+  woken?(): void;
   /** A batch of requests has been handled and the session is about to wait. */
   idle?(): void;
 }
@@ -141,6 +141,11 @@ export class Session implements Disposable {
     return this.#device;
   }
 
+  /** An eventfd(2) that wakes the session wherever it waits. Owned by the session: who is to write to it takes a duplicate. */
+  get waker(): number {
+    return this.#wake;
+  }
+
   /** Requests handled so far. */
   get served(): number {
     return this.#served;
@@ -165,7 +170,7 @@ export class Session implements Disposable {
         this.#hooks.idle?.();
         const ready = await this.#poll!.waitAsync(-1);
         if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
-        if (this.#poll!.revents(1) !== 0) read(this.#wake, new Uint8Array(8), 8);
+        if (this.#poll!.revents(1) !== 0) this.#awake();
       }
       this.#drain();
       return "stopped";
@@ -185,6 +190,11 @@ export class Session implements Disposable {
     this.#stopping = true;
     this.#lastErrno = errno;
     this.#wakeUp();
+  }
+
+  #awake(): void {
+    read(this.#wake, new Uint8Array(8), 8);
+    this.#hooks.woken?.();
   }
 
   #wakeUp(): void {
@@ -291,11 +301,11 @@ export class Session implements Disposable {
       if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) {
         throw new SysError("fuse_session_receive_buf", -length, { path: "/dev/fuse" });
       }
-      if (this.#hooks.busy?.()) return undefined;
       if (this.#windowNs === 0n || performance.now() >= until || poll.waitFor(this.#windowNs) <= 0) {
         return undefined;
       }
-      if (poll.revents(1) !== 0) return undefined;
+      if (poll.revents(1) !== 0) this.#awake();
+      if (this.#stopping) return undefined;
     }
   }
 

@@ -3,17 +3,21 @@ import { assert, assertEquals } from "@std/assert";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
   O_CLOEXEC,
   O_CREAT,
   O_RDONLY,
   O_RDWR,
   O_WRONLY,
+  POLLIN,
   S_IFIFO,
   STATX_BASIC_STATS,
 } from "../../ffi/sys/constants.ts";
 import { mknodat } from "../../ffi/sys/dir.ts";
-import { closeFd, openat } from "../../ffi/sys/file.ts";
+import { closeFd, openat, read } from "../../ffi/sys/file.ts";
 import { check, cstr } from "../../ffi/sys/libc.ts";
+import { eventfd, PollSet } from "../../ffi/sys/poll.ts";
 import { StatxBuffer } from "../../ffi/sys/statx_buffer.ts";
 import { ROOT_ACTING } from "../../fs/caller.ts";
 import { type Call, call } from "../../fs/calls.ts";
@@ -24,12 +28,27 @@ const root = await requires({ root: true });
 
 /** Threads, and how to have a call made. */
 function started() {
-  const threads = new WorkerThreads((reason) => {
+  const waker = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+  const threads = new WorkerThreads(waker, (reason) => {
     throw new Error(reason);
   });
+  const poll = new PollSet([{ fd: waker, events: POLLIN }]);
+  let ended = false;
+  const session = (async () => { // which is woken
+    while (!ended) {
+      if (await poll.waitAsync(20) > 0) read(waker, new Uint8Array(8));
+      threads.collect();
+    }
+    closeFd(waker);
+  })();
   const make = (one: Call, acting = ROOT_ACTING) =>
     new Promise<number>((resolve) => void threads.make(one, acting, resolve));
-  return { threads, make, [Symbol.dispose]: () => threads.end() };
+  const end = async () => {
+    ended = true;
+    await session;
+    threads.end();
+  };
+  return { threads, make, [Symbol.asyncDispose]: end };
 }
 
 Deno.test({
@@ -37,7 +56,7 @@ Deno.test({
     "call threads: a call is made as whom it is told, under the umask it is told, into the memory of whoever asked",
   ...root,
   async fn() {
-    using calls = started();
+    await using calls = started();
     const directory = await Deno.makeTempDir({ prefix: "spfs-calls-" });
     await Deno.chmod(directory, 0o777);
     const name = cstr(`${directory}/file`);
@@ -59,7 +78,7 @@ Deno.test({
 });
 
 Deno.test("call threads: calls that take their time hold up no other, up to the limit; what waits then can be taken back", async () => {
-  using calls = started();
+  await using calls = started();
   const directory = await Deno.makeTempDir({ prefix: "spfs-calls-" });
   const fifos = Array.from({ length: 17 }, (_, index) => cstr(`${directory}/${index}`));
   for (const fifo of fifos) check(mknodat(AT_FDCWD, fifo, S_IFIFO | 0o600, 0n), "mknodat");
