@@ -17,10 +17,10 @@ import { startCallWorker } from "./workers.ts";
 
 /** The most threads of a mount. Each costs as much memory as an empty worker. */
 const MOST = 16;
-/** How long a call waits for a thread before there is one more, in milliseconds. */
-const PATIENCE_MS = 2;
+/** How long a call waits for a thread before there is one more, in milliseconds: starting one holds the mount's worker up for tens of them. */
+const PATIENCE_MS = 20;
 /** How long a thread that has nothing to do is kept, but for the first, in milliseconds. */
-const KEPT_MS = 10_000;
+const KEPT_MS = 60_000;
 
 interface Job {
   /** Kept here for the memory that it refers to. */
