@@ -30,7 +30,7 @@ export async function ok(): Promise<TestReport> {
       name: "tests without mounts",
       args: ["--parallel", ...(await testFiles(root)).anywhere],
       cwd,
-      timeoutMs: 240_000,
+      timeoutMs: 600_000,
     }),
   ]);
 }
