@@ -36,7 +36,7 @@ export function nameOperations(context: Context): Operations {
 
   const lookup = function* (request: Request): Steps<void> {
     const parent = context.node(request);
-    yield* context.fd(parent);
+    if (nodes.opened(parent) < 0) yield* context.fd(parent);
     context.actAs(request);
     const node = yield* nodes.lookup(parent, request.cname(ARGS), attributes);
     if (typeof node === "number") request.replyError(-node);

@@ -231,7 +231,8 @@ export class NodeTable {
   }
 
   *#inspectNode(node: Node, out: StatxBuffer): Steps<number> {
-    const parent = yield* this.fd(node.parent);
+    let parent = this.opened(node.parent);
+    if (parent < 0) parent = yield* this.fd(node.parent);
     if (parent < 0) return parent;
     const found = yield* this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
     if (found < 0) return found;
