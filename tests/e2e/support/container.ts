@@ -90,8 +90,8 @@ export class Container {
     for (const name of [directory, path]) Deno.chownSync(name, FIRST_USER, FIRST_USER);
   }
 
-  /** Starts the holder of these directories, dumps it by CRIU, and waits for its end. */
-  async dump(directories: readonly string[], external: readonly string[], hook?: Binary): Promise<Images> {
+  /** Starts the holder of these directories: its process id, and a promise of its end. */
+  async start(directories: readonly string[]): Promise<{ pid: number; ended: () => Promise<void> }> {
     const users = this.#users ? ["-u", String(FIRST_USER)] : [];
     const program = ["/holder", "/out/result", ...directories];
     const jail = this.#sandbox.start(victim("jail"), [...users, this.rootfs, ...program]);
@@ -99,9 +99,18 @@ export class Container {
     this.#sandbox.adopt(pid);
     await until("the holder's set-up", () => this.lines.length > 0);
     assertEquals(this.lines, ["set-up ok"]);
+    const ended = async () => {
+      await jail.ended();
+      this.#sandbox.disown(pid);
+    };
+    return { pid, ended };
+  }
+
+  /** Starts the holder of these directories, dumps it by CRIU, and waits for its end. */
+  async dump(directories: readonly string[], external: readonly string[], hook?: Binary): Promise<Images> {
+    const { pid, ended } = await this.start(directories);
     const images = await Images.dump(this.#sandbox, pid, ["--root", this.rootfs, ...external], hook);
-    await jail.ended();
-    this.#sandbox.disown(pid);
+    await ended();
     return images;
   }
 

@@ -49,22 +49,35 @@ export class Runc {
     spec.process = { ...spec.process, terminal: false, args: [...program] };
     spec.root = { path: rootfs, readonly: false };
     spec.mounts.push({ ...volume, type: "bind", options: ["rbind", "rw"] });
-    spec.annotations = { "org.criu.config": runc.#criuOptions };
+    spec.annotations = { "org.criu.config": runc.criuOptions };
     Deno.writeTextFileSync(path, JSON.stringify(spec));
-    Deno.writeTextFileSync(runc.#criuOptions, "");
+    Deno.writeTextFileSync(runc.criuOptions, "");
     sandbox.defer(() => runc.#runc("delete", "--force", runc.id));
     return runc;
   }
 
   /** A file with more options for CRIU. */
-  get #criuOptions(): string {
+  get criuOptions(): string {
     return this.#sandbox.at("criu.conf");
+  }
+
+  /** How runc is run: with a directory of its own for what it knows of its containers, and a CRIU that works here. */
+  get command(): [string, ...string[]] {
+    return [
+      "runc",
+      "--root",
+      this.#sandbox.at("state"),
+      "--log",
+      this.#sandbox.at("runc.log"),
+      "--criu",
+      this.#criu,
+    ];
   }
 
   /** Starts it, and returns the process id of its first process. */
   async start(): Promise<number> {
     await this.#runc("run", "--detach", "--bundle", this.#sandbox.at("bundle"), this.id);
-    return await this.#pid();
+    return await this.pid();
   }
 
   /** Has CRIU dump it, which ends it. @throws {Error} with the end of CRIU's log */
@@ -78,7 +91,7 @@ export class Runc {
    * @throws {Error} with the end of CRIU's log
    */
   async restoreStopped(images: string): Promise<number> {
-    Deno.writeTextFileSync(this.#criuOptions, "leave-stopped\n");
+    Deno.writeTextFileSync(this.criuOptions, "leave-stopped\n");
     const bundle = this.#sandbox.at("bundle");
     await this.#criuLog(
       "restore",
@@ -90,7 +103,7 @@ export class Runc {
       images,
       this.id,
     );
-    return await this.#pid();
+    return await this.pid();
   }
 
   /** Sends a signal to all its processes. */
@@ -109,7 +122,8 @@ export class Runc {
     return found.split("\n").filter((line) => line !== "");
   }
 
-  async #pid(): Promise<number> {
+  /** The process id of its first process. */
+  async pid(): Promise<number> {
     return JSON.parse(await this.#runc("state", this.id)).pid;
   }
 
@@ -126,13 +140,12 @@ export class Runc {
 
   /** What is detached keeps the files that runc was given, and CRIU cannot take along files from outside: so it gets none. */
   async #runc(...args: string[]): Promise<string> {
-    const log = this.#sandbox.at("runc.log");
-    const given = ["--root", this.#sandbox.at("state"), "--log", log, "--criu", this.#criu, ...args];
     const without = args.includes("--detach") ? "</dev/null >/dev/null 2>&1" : "";
     try {
-      return await run("sh", ["-c", `exec runc "$@" ${without}`, "runc", ...given]);
+      return await run("sh", ["-c", `exec "$@" ${without}`, "sh", ...this.command, ...args]);
     } catch (error) {
-      throw new Error(`${(error as Error).message}\n${await Deno.readTextFile(log).catch(() => "")}`);
+      const log = await Deno.readTextFile(this.#sandbox.at("runc.log")).catch(() => "");
+      throw new Error(`${(error as Error).message}\n${log}`);
     }
   }
 }
