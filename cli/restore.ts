@@ -43,7 +43,7 @@ export interface RestoreOptions {
   json?: boolean;
 }
 
-/** How often it is looked for the socket of a daemon that the action script starts, in milliseconds. */
+/** How often it is looked for the socket of a daemon that the action script starts, or for the end of its mounts, in milliseconds. */
 const everyMs = 10;
 
 /** How long the daemon may take to start, in milliseconds. */
@@ -95,8 +95,8 @@ export async function restore(
     criuOver.abort();
     const client = await connecting;
     if (code !== 0) {
-      // It ends what it has made, and itself; one that has made nothing, when this lets go of it.
-      if (client !== undefined && progress.mounts.size > 0) await within(undoneMs, client.closed);
+      // It ends what it has made.
+      if (client !== undefined) await within(undoneMs, ended(client));
       client?.close();
       view.end([]);
       terminal.err(`spfs restore: criu ended with exit code ${code}\n`);
@@ -187,6 +187,13 @@ async function follow(
     }
     if (last) return undefined;
     await pause(everyMs, criuOver);
+  }
+}
+
+/** Resolves when a daemon has ended, which it is told to as soon as there is no mount. */
+async function ended(client: ControlClient): Promise<void> {
+  for (let there = true; there; await pause(everyMs, new AbortController().signal)) {
+    there = await client.call("quit", {}).then(() => true, (error) => !(error instanceof ConnectionError));
   }
 }
 
