@@ -404,3 +404,25 @@ for (const hangUp of hangUps) {
     }
   });
 }
+
+await e2e(
+  "a daemon that is for its client ends with that, although it has a socket, unless there has been a mount",
+  async (sandbox, binary) => {
+    const args = ["--on-eof", "linger-if-used", "--mounts", "2"];
+    const unused = await Spfs.start(sandbox, binary, { args });
+    unused.closeInput();
+    assertEquals((await within("the end of the one that made nothing", unused.ended(), 20_000)).code, 0);
+
+    const used = await Spfs.start(sandbox, binary, { args });
+    const mountpoints = ["a", "b"].map((name) => sandbox.directory(name));
+    for (const [id, mountpoint] of mountpoints.entries()) {
+      await used.call("mount.create", { id: `m${id}`, mountpoint });
+    }
+    used.closeInput();
+    using other = await connect(used.socket, { name: "e2e" });
+    assertEquals((await other.call("status", {})).mounts.length, 2);
+    for (const id of ["m0", "m1"]) await other.call("mount.abort", { mount: id });
+    assertEquals((await within("the end of the other one", used.ended(), 20_000)).code, 0);
+    assertEquals(mountpoints.flatMap((path) => mountsBelow(path)), []);
+  },
+);
