@@ -29,7 +29,7 @@ export interface RunJob {
     job: NamespaceJobs[J]["job"],
     options?: JobOptions<J>,
   ): Promise<NamespaceJobs[J]["result"]>;
-  /** Has a worker load for a job that is about to come, unless one waits for jobs already. It ends when none comes for a moment. */
+  /** Has a worker load for a job that is about to come, unless one waits for jobs already. It ends when none comes for half a minute. */
   readonly ahead: () => void;
 }
 
@@ -40,12 +40,14 @@ const loadingAtOnce = 4;
 export interface PoolTimes {
   /** How long a worker without a job is kept for the next one. */
   readonly lingerMs: number;
+  /** The same for one that was started ahead and has had no job yet. */
+  readonly aheadMs: number;
   /** How long a job waits while none of the workers that are there is done, before others are loaded. */
   readonly patienceMs: number;
 }
 
 /** Jobs are done in a millisecond, the first one of a worker in some more, or wait for something that may take seconds. */
-const defaultTimes: PoolTimes = { lingerMs: 1000, patienceMs: 50 };
+const defaultTimes: PoolTimes = { lingerMs: 1000, aheadMs: 30_000, patienceMs: 50 };
 
 /**
  * A function that runs jobs.
@@ -96,6 +98,8 @@ class Pool {
   readonly #waiting: Task[] = [];
   readonly #running = new Map<Worker, Task>();
   readonly #idle = new Map<Worker, ReturnType<typeof setTimeout>>();
+  /** Those that were started ahead and have had no job. */
+  readonly #ahead = new WeakSet<Worker>();
   #loading = 0;
   /** Set while a job waits and no worker loads. */
   #patience: ReturnType<typeof setTimeout> | undefined;
@@ -106,7 +110,7 @@ class Pool {
   }
 
   ahead(): void {
-    if (this.#idle.size === 0 && this.#loading === 0) this.#startOne();
+    if (this.#idle.size === 0 && this.#loading === 0) this.#ahead.add(this.#startOne());
   }
 
   add(task: Task): void {
@@ -138,7 +142,7 @@ class Pool {
     this.#patience = setTimeout(() => this.#load(loadingAtOnce), this.#times.patienceMs);
   }
 
-  #startOne(): void {
+  #startOne(): Worker {
     const worker = this.#start();
     let loaded = false;
     this.#loading++;
@@ -164,6 +168,7 @@ class Pool {
       fail(`the namespace worker failed: ${event.message}`);
     };
     worker.onmessageerror = () => fail("the namespace worker sent what cannot be read");
+    return worker;
   }
 
   #finish(worker: Worker, reply: NamespaceReply): void {
@@ -176,13 +181,14 @@ class Pool {
   #next(worker: Worker): void {
     const task = this.#waiting.shift();
     if (task !== undefined) {
+      this.#ahead.delete(worker);
       this.#running.set(worker, task);
       worker.postMessage(task.message);
     } else {
       const timer = setTimeout(() => {
         this.#idle.delete(worker);
         worker.terminate();
-      }, this.#times.lingerMs);
+      }, this.#ahead.has(worker) ? this.#times.aheadMs : this.#times.lingerMs);
       Deno.unrefTimer(timer);
       this.#idle.set(worker, timer);
     }

@@ -10,7 +10,7 @@ function make(): { run: RunJob; workers: FakeWorker[] } {
     workers.push(worker);
     return worker.asWorker;
   };
-  return { run: createRunJob(start, { lingerMs: 0, patienceMs: 0 }), workers };
+  return { run: createRunJob(start, { lingerMs: 0, aheadMs: 60_000, patienceMs: 0 }), workers };
 }
 
 const done = { ok: true, result: undefined };
@@ -43,6 +43,20 @@ Deno.test("namespace jobs: a worker that was started ahead gets the next job, an
   await job;
   await turn();
   assertEquals(workers.map(({ terminated }) => terminated)[0], true);
+});
+
+Deno.test("namespace jobs: a worker that was started ahead waits longer for its first job than for the next", async () => {
+  const { run, workers } = make();
+  run.ahead();
+  workers[0]!.post({ loaded: true });
+  await turn();
+  assertEquals(workers[0]!.terminated, false);
+  const job = run("close", { fd: 7 });
+  assertEquals(workers.map(({ sent }) => sent.length), [1]);
+  workers[0]!.post(done);
+  await job;
+  await turn();
+  assertEquals(workers[0]!.terminated, true);
 });
 
 Deno.test("namespace jobs: a failure keeps errno and whether it was rolled back", async () => {
