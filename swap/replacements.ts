@@ -25,6 +25,7 @@ import { Opener } from "./opener.ts";
 import type { InotifyWatch, LockEntry } from "./procfs/fdinfo.ts";
 import { mapFilesName } from "./procfs/maps.ts";
 import { relativeTo, splitDeleted } from "./procfs/names.ts";
+import { takenLock } from "./taken_locks.ts";
 import type { TaskStatus } from "./procfs/status.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
 import type { DirectoryPair } from "./directories.ts";
@@ -80,8 +81,11 @@ export class Replacements implements Disposable {
       const holder = description.holders[0]!;
       const status = this.#status(holder.table.pid);
       const fd = this.#unlessLeased(place, () => this.opener.description(description, place, status));
-      if (fd >= 0) this.next.set(description, fd);
-      else this.#hinder(holder.table.pid, "fd", fd, place, { fd: holder.fd });
+      if (fd < 0) this.#hinder(holder.table.pid, "fd", fd, place, { fd: holder.fd });
+      else {
+        this.next.set(description, fd);
+        this.#locks(description, fd);
+      }
     }
     for (const memory of this.#inventory.memories) {
       const status = this.#status(memory.pid);
@@ -141,6 +145,18 @@ export class Replacements implements Disposable {
       if (place !== undefined && isLeased && isSameFile(this.opener.reach(place), old)) {
         this.#leased.add(inodeOf(place));
       }
+    }
+  }
+
+  /** Locks on the file that it would not get. Where the new file is the old one, it is its own that are in the way. */
+  #locks(description: Description, next: number): void {
+    const { holders, place } = description;
+    const isLocked = holders.some(({ locks }) => locks.length > 0);
+    if (!isLocked || isSameFile(next, this.old.get(description)!)) return;
+    for (const { table, fd, locks } of holders) {
+      if (takenLock(next, locks) === undefined) continue;
+      const reason = "has a lock that somebody else has on the target";
+      this.#hinder(table.pid, "lock", -Errno.EAGAIN, place, { fd, reason });
     }
   }
 

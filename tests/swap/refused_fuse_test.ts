@@ -1,6 +1,18 @@
 // What cannot be moved is refused by name before anything is changed.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  AT_FDCWD,
+  F_OFD_SETLK,
+  F_WRLCK,
+  LOCK_EX,
+  LOCK_NB,
+  O_CLOEXEC,
+  O_RDWR,
+} from "../../ffi/sys/constants.ts";
+import { Fd } from "../../ffi/sys/fd.ts";
+import { fcntlLock, flock, openat } from "../../ffi/sys/file.ts";
+import { check, cstr } from "../../ffi/sys/libc.ts";
 import type { ResourceKind } from "../../swap/types.ts";
 import { type ResourceCase, startVictim, swapTest } from "./support/case.ts";
 import type { MountPair, PairKind } from "./support/mount_pair.ts";
@@ -18,8 +30,8 @@ interface RefusedCase extends Omit<ResourceCase, "pairs"> {
   readonly reason: RegExp;
   /** How it is pointed out besides by its process. */
   readonly by?: "fd" | "address" | "path";
-  /** What is done between the victim's first look and the swap. */
-  readonly prepare?: (pair: MountPair) => void;
+  /** What is done between the victim's first look and the swap; what it returns is kept until the test ends. */
+  readonly prepare?: (pair: MountPair) => Disposable | void;
   /** What is asked of the swap besides the mounts. */
   readonly order?: Partial<SwapOrder>;
 }
@@ -30,6 +42,13 @@ const MSEAL = {
     return major! > 6 || (major === 6 && minor! >= 10) ? undefined : "mseal(2) needs Linux 6.10";
   },
 };
+/** `struct flock` for writing, from the first byte on without end. */
+function writeLockOfAll(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(32);
+  new DataView(bytes.buffer).setInt16(0, F_WRLCK, true);
+  return bytes;
+}
+
 const COMPAT = {
   other: () => Deno.build.arch === "x86_64" ? undefined : "no 32-bit programs on this machine",
 };
@@ -84,6 +103,36 @@ const cases: RefusedCase[] = [
     kind: "fd",
     reason: /lease/,
     by: "fd",
+  },
+  ...(["posix", "ofd"] as const).map((name): RefusedCase => ({
+    promise: `a lock (${name}) on a file that somebody else has locked on the target is refused`,
+    victim: "locks",
+    cases: [name],
+    pair: "twins",
+    kind: "lock",
+    reason: /somebody else/,
+    by: "path",
+    prepare: ({ sides: [, b] }) => {
+      const file = Fd.own(check(openat(AT_FDCWD, cstr(`${b.path}/${name}`), O_RDWR | O_CLOEXEC), "openat"));
+      check(fcntlLock(file.raw, F_OFD_SETLK, writeLockOfAll()), "fcntl");
+      return file;
+    },
+    order: { deadlineMs: 500 },
+  })),
+  {
+    promise: "a lock (flock) on a file that somebody else has locked on the target is refused",
+    victim: "locks",
+    cases: ["flock"],
+    pair: "twins",
+    kind: "lock",
+    reason: /somebody else/,
+    by: "path",
+    prepare: ({ sides: [, b] }) => {
+      const file = Fd.own(check(openat(AT_FDCWD, cstr(`${b.path}/alone`), O_RDWR | O_CLOEXEC), "openat"));
+      check(flock(file.raw, LOCK_EX | LOCK_NB), "flock");
+      return file;
+    },
+    order: { deadlineMs: 500 },
   },
   {
     promise: "an inotify instance with events that were not read yet is refused, and loses none",
@@ -211,7 +260,7 @@ for (const one of cases) {
     const [a, b] = pair.sides;
     const victim = await startVictim(sandbox, pair, one);
     await pair.mirror(a, b);
-    one.prepare?.(pair);
+    using _untilTheEnd = one.prepare?.(pair) ?? null;
     const before = snapshot(victim.pids, pair);
     const [report] = await runSwap({ source: a.path, target: b.path, ...one.order });
     assert(report !== undefined && !report.ok, "it was moved");
