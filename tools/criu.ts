@@ -75,7 +75,7 @@ async function writeWrapper(tree: string): Promise<void> {
 async function whyUnusable(path: string): Promise<string | undefined> {
   // The check asks for privileges; without them only whether it starts can be told.
   const question = Deno.uid() === 0 ? "check" : "--version";
-  const result = await capture(path, [question], { timeoutMs: 20_000 });
+  const result = await capture(path, [question], { timeoutMs: 120_000 });
   if (result.ok) return undefined;
   const lines = (result.stderr + result.stdout).split("\n").map((line) => line.trim()).filter((line) =>
     line !== ""

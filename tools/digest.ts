@@ -23,3 +23,10 @@ export async function sha256OfFolder(folder: string, ...further: readonly string
   for (const text of further) hash.update(`${text}\n`);
   return hash.digest("hex");
 }
+
+/** One SHA-256 over texts, as hex digits: another one whenever one of them is, or ends elsewhere. */
+export function sha256OfTexts(...texts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const text of texts) hash.update(`${text.length}\n${text}`);
+  return hash.digest("hex");
+}

@@ -4,31 +4,32 @@ import { until } from "../e2e/support/proc.ts";
 import { Logger } from "./support/logger.ts";
 import { binary, scenario } from "./support/scene.ts";
 
-scenario(
-  "a file that is gone: the replacement is refused and names it, the process waits, and it goes on when the file is back",
-  {},
-  async (scene) => {
-    const { server } = scene;
-    await scene.mount();
-    const logger = await Logger.start(scene);
-    const images = await scene.dump(logger.pid);
-    const before = logger.rounds;
-    Deno.renameSync(`${server.directory}/data`, `${server.directory}/elsewhere`);
-    const standIn = await scene.standIn(images);
-    const { spfs } = standIn;
-    const pid = await images.restore(binary, spfs.socket);
-    await spfs.event("replace.progress", ({ step }) => step === "failed");
-    const { mounts: [status] } = await spfs.call("status", { mount: "net" });
-    assert(/\bdata\b/.test(status?.replace?.lastError?.message ?? ""), JSON.stringify(status));
-    assertEquals(status?.mode, "stub");
-    logger.assertWaits(before);
-    Deno.renameSync(`${server.directory}/elsewhere`, `${server.directory}/data`);
-    await spfs.call("mount.retry", { mount: "net" });
-    await scene.replaced(standIn, pid);
-    await logger.worked();
-    await logger.end();
-  },
-);
+for (const mount of ["vers=4.2,hard", "vers=3,hard"]) {
+  scenario(
+    `${mount}: a file that is gone: the replacement is refused and names it, the process waits, and it goes on when the file is back`,
+    { mount },
+    async (scene) => {
+      const { server } = scene;
+      await scene.mount();
+      const logger = await Logger.start(scene);
+      const images = await scene.dump(logger.pid);
+      const before = logger.rounds;
+      Deno.renameSync(`${server.directory}/data`, `${server.directory}/elsewhere`);
+      const standIn = await scene.standIn(images);
+      const { spfs } = standIn;
+      const pid = await images.restore(binary, spfs.socket);
+      const { mode, replace } = await scene.failed(standIn);
+      assert(/\bdata\b/.test(replace?.lastError?.message ?? ""), JSON.stringify(replace));
+      assertEquals(mode, "stub");
+      logger.assertWaits(before);
+      Deno.renameSync(`${server.directory}/elsewhere`, `${server.directory}/data`);
+      await spfs.call("mount.retry", { mount: "net" });
+      await scene.replaced(standIn, pid);
+      await logger.worked();
+      await logger.end();
+    },
+  );
+}
 
 scenario(
   "a file that is gone, and the order to go on: what uses it is answered ESTALE, everything else goes on",
@@ -45,6 +46,9 @@ scenario(
     await until("the process's complaint", () => logger.complaints().length > 0);
     const complaints = new Set(logger.complaints().map((line) => line.replace(/tick=\d+/, "")));
     assertEquals([...complaints], ["bad read count  errno=ESTALE"]);
+    await logger.broken();
+    // In the middle of a round, after its line.
+    assertEquals(logger.written(), logger.rounds + 1);
   },
 );
 

@@ -57,8 +57,8 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** A process's state letter, as proc_pid_stat(5) has it; undefined when it is gone. */
-export function processState(pid: number): string | undefined {
+/** The state letter of a process, or of a task (`PID/task/TID`), as proc_pid_stat(5) has it; undefined when it is gone. */
+export function processState(pid: number | string): string | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     return stat.slice(stat.lastIndexOf(")") + 2)[0];

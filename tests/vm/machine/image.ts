@@ -5,11 +5,11 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { cachedFolder } from "../../../tools/cache_directory.ts";
 import { output } from "../../../tools/command.ts";
-import { guestPackages, unpackGuest } from "./packages.ts";
+import { sha256OfTexts } from "../../../tools/digest.ts";
+import { guestDigest, unpackGuest } from "./packages.ts";
 
 /** The files that the emulator starts. */
 export interface GuestImage {
@@ -54,11 +54,11 @@ rm -r /first
 export async function guestImage(): Promise<GuestImage> {
   const here = new URL(".", import.meta.url).pathname;
   const scripts = ["first.sh", "init.sh"];
-  const packages = digest(guestPackages);
   const texts = await Promise.all(scripts.map((name) => Deno.readTextFile(join(here, name))));
-  const folder = await cachedFolder(`guest-${digest(packages, finish, ...texts)}`, async (draft) => {
+  const digest = sha256OfTexts(guestDigest, finish, ...texts).slice(0, 16);
+  const folder = await cachedFolder(`guest-${digest}`, async (draft) => {
     const tree = join(draft, "tree");
-    await output("cp", ["--archive", await unpackGuest(packages), tree]);
+    await output("cp", ["--archive", await unpackGuest(), tree]);
     await Deno.mkdir(join(tree, "first"));
     await output("install", ["-m", "755", join(here, "first.sh"), join(tree, "first/init")]);
     await output("install", ["-m", "755", join(here, "init.sh"), join(tree, "sbin/guest-init")]);
@@ -78,10 +78,4 @@ export async function guestImage(): Promise<GuestImage> {
 export async function makeDisk(folder: string, disk: string, mebibytes: number): Promise<void> {
   const options = ["-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0,nodiscard", "-m", "0"];
   await output("mke2fs", [...options, "-d", folder, disk, `${mebibytes}M`], { timeoutMs: 180_000 });
-}
-
-function digest(...texts: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const text of texts) hash.update(`${text.length}\n${text}`);
-  return hash.digest("hex").slice(0, 16);
 }

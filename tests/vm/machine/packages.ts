@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sha256OfTexts } from "../../../tools/digest.ts";
 import { unpackPackages } from "../../../tools/debian_packages.ts";
 
 /** The Debian of both. Its emulator is the first one that starts this guest reliably without hardware virtualisation. */
@@ -26,6 +27,7 @@ const guest = [
   "kmod",
   "procps",
   "iproute2",
+  "nftables",
   "libc-bin",
   "findutils",
   "hostname",
@@ -45,20 +47,15 @@ const guest = [
   "socat",
 ];
 
-/** The packages of the guest, as text that changes when they do. */
-export const guestPackages: string = `${SUITE} ${guest.join(" ")}`;
+/** A digest of what the guest consists of. */
+export const guestDigest: string = sha256OfTexts(SUITE, ...guest).slice(0, 16);
 
 /** The folder with the emulator; takes seconds when it is not there yet. @throws {Error} when it cannot be had */
 export function unpackEmulator(): Promise<string> {
   return unpackPackages(`emulator-${SUITE}`, SUITE, emulator);
 }
 
-/**
- * The folder with what the guest consists of; takes seconds when it is not there yet.
- *
- * @param digest of {@linkcode guestPackages}
- * @throws {Error} when it cannot be had
- */
-export function unpackGuest(digest: string): Promise<string> {
-  return unpackPackages(`guest-packages-${digest}`, SUITE, guest);
+/** The folder with what the guest consists of; takes seconds when it is not there yet. @throws {Error} when it cannot be had */
+export function unpackGuest(): Promise<string> {
+  return unpackPackages(`guest-packages-${guestDigest}`, SUITE, guest);
 }

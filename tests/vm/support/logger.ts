@@ -74,6 +74,20 @@ export class Logger {
     await until(`round ${goal} of the logger`, () => this.rounds >= goal, limitMs);
   }
 
+  /** Waits until it has ended by SIGBUS, as a mapping that has lost its file makes it. */
+  async broken(): Promise<void> {
+    await until("the end of the process", () => !isAlive(this.pid));
+  }
+
+  /** How many lines of it are on the server. Fails unless these are its first ones, each once and whole, in order, and nothing else. */
+  written(): number {
+    const log = Deno.readTextFileSync(`${this.#scene.server.directory}/log`);
+    const count = log.split("\n").length - 1;
+    const line = (_: unknown, i: number) => `${String(i + 1).padStart(8, "0")} line of process ${this.pid}\n`;
+    assertEquals(log, Array.from({ length: count }, line).join(""));
+    return count;
+  }
+
   /**
    * Ends it. Fails unless it has seen nothing but what it had to, and what it wrote is on the server: every line once, in order.
    */
@@ -82,11 +96,6 @@ export class Logger {
     const end = await until("the logger's end", () => this.#last("end "));
     assertEquals(end, `end ticks=${this.rounds} bad=0`, Deno.readTextFileSync(this.#result));
     await until("the end of the process", () => !isAlive(this.pid));
-    const log = Deno.readTextFileSync(`${this.#scene.server.directory}/log`);
-    const lines = Array.from(
-      { length: this.rounds },
-      (_, i) => `${String(i + 1).padStart(8, "0")} line of process ${this.pid}\n`,
-    );
-    assertEquals(log, lines.join(""));
+    assertEquals(this.written(), this.rounds);
   }
 }

@@ -37,6 +37,12 @@ rpc.mountd
 rpc.statd --no-notify
 `;
 
+/** What is done once in the namespaces at the end. The wire would go with them, but only some time after they have gone. */
+const takeDown = `
+if mountpoint -q /proc/fs/nfsd; then rpc.nfsd 0; exportfs -ua; umount /proc/fs/nfsd; fi
+if ip link show lan >/dev/null 2>&1; then ip link delete lan; fi
+`;
+
 /** A server. One at a time for each network: it always has the same address. */
 export class NfsServer implements AsyncDisposable {
   /** Its address. */
@@ -84,6 +90,28 @@ export class NfsServer implements AsyncDisposable {
     return `${NfsServer.address}:${this.directory}`;
   }
 
+  /**
+   * The command that runs a program at another client, a host of another name that is at the server's end of the wire: in the root of the
+   * file system, which is mounted there for as long as it runs.
+   *
+   * @param options with which the file system is mounted
+   * @param mountpoint an empty directory
+   */
+  atAnotherClient(options: string, mountpoint: string, command: readonly string[]): string[] {
+    const script = `hostname another && mount -t nfs -o "$1" "$2" "$3" && cd "$3" && shift 3 && exec "$@"`;
+    const host = ["unshare", "--uts", "--mount", "sh", "-c", script, "sh", options, this.source, mountpoint];
+    return ["nsenter", ...this.#enter, ...host, ...command];
+  }
+
+  /** The ports from which clients are connected to the service, sorted. */
+  async clientPorts(): Promise<number[]> {
+    const filter = ["state", "established", "sport", "=", ":2049"];
+    const told = await this.#run("ss", "--no-header", "--tcp", "--numeric", ...filter);
+    // "0 0 10.9.0.2:2049 10.9.0.1:701"
+    const ports = told.split("\n").flatMap((line) => /:(\d+)\s*$/.exec(line)?.[1] ?? []).map(Number);
+    return ports.sort((a, b) => a - b);
+  }
+
   /** Ends the service: connections are reset, and new ones refused. What clients had open is forgotten, as by a reboot. */
   async stop(): Promise<void> {
     await this.#run("rpc.nfsd", "0");
@@ -92,8 +120,7 @@ export class NfsServer implements AsyncDisposable {
   /** Prepares to end the service at once; calling what it returns resolves when the service has ended. */
   async killer(): Promise<() => Promise<void>> {
     const script = `echo ready; read -r line; echo 0 >/proc/fs/nfsd/threads; echo ended`;
-    const enter = ["--target", String(this.#host.pid), "--net", "--mount"];
-    const shell = Child.start("nsenter", [...enter, "sh", "-c", script]);
+    const shell = Child.start("nsenter", [...this.#enter, "sh", "-c", script]);
     await shell.line();
     return async () => {
       await shell.ask("end it");
@@ -116,19 +143,18 @@ export class NfsServer implements AsyncDisposable {
     await this.#run("ip", "link", "set", "lan", "up");
   }
 
-  async #run(program: string, ...args: string[]): Promise<void> {
-    const enter = ["--target", String(this.#host.pid), "--net", "--mount"];
-    await run("nsenter", [...enter, program, ...args], { limitMs: 30_000 });
+  get #enter(): string[] {
+    return ["--target", String(this.#host.pid), "--net", "--mount"];
+  }
+
+  async #run(program: string, ...args: string[]): Promise<string> {
+    return await run("nsenter", [...this.#enter, program, ...args], { limitMs: 30_000 });
   }
 
   /** Ends it with its daemons. Nobody may have it mounted any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     const network = Deno.readLinkSync(`/proc/${this.#host.pid}/ns/net`);
-    await this.#run(
-      "sh",
-      "-c",
-      "if mountpoint -q /proc/fs/nfsd; then rpc.nfsd 0; exportfs -ua; umount /proc/fs/nfsd; fi",
-    );
+    await this.#run("sh", "-c", takeDown);
     const daemons = processesIn(network);
     for (const pid of daemons) Deno.kill(pid, "SIGKILL");
     await this.#host.status;

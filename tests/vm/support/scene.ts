@@ -5,14 +5,15 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { MountCreateParams } from "../../../control/wire.ts";
+import type { MountCreateParams, WireMountStatus } from "../../../control/wire.ts";
 import type { ReplaceParams } from "../../../control/wire_replace.ts";
 import { run } from "../../e2e/support/child.ts";
 import { Images } from "../../e2e/support/criu.ts";
-import { mountsBelow, processState, until } from "../../e2e/support/proc.ts";
+import { mountsBelow, until } from "../../e2e/support/proc.ts";
 import { type MountNames, references } from "../../e2e/support/references.ts";
 import { Sandbox } from "../../e2e/support/sandbox.ts";
 import { type Binary, Spfs } from "../../e2e/support/spfs.ts";
+import { Guest } from "./leftovers.ts";
 import { type ExportOptions, NfsServer } from "./nfs_server.ts";
 
 /** The product as it is in the guest. */
@@ -47,10 +48,13 @@ export class Scene implements AsyncDisposable {
   readonly mountpoint: string;
   /** The options of the mount. */
   readonly options: string;
+  /** The network namespace from which alone the server can be reached, as a path; undefined when it is this one. */
+  readonly network: string | undefined;
   readonly #daemons: Spfs[] = [];
 
-  private constructor(sandbox: Sandbox, server: NfsServer, options: string) {
+  private constructor(sandbox: Sandbox, server: NfsServer, options: string, network?: string) {
     this.sandbox = sandbox;
+    this.network = network;
     this.server = server;
     this.options = options;
     this.mountpoint = sandbox.directory("mnt");
@@ -64,7 +68,7 @@ export class Scene implements AsyncDisposable {
     const network = (of: number | "self") => Deno.readLinkSync(`/proc/${of}/ns/net`);
     await until("the network namespace", () => network(pid) !== network("self"));
     sandbox.enter = ["nsenter", "--target", String(pid), "--net"];
-    return new Scene(sandbox, await NfsServer.start({ near: pid, ...options }), mount);
+    return new Scene(sandbox, await NfsServer.start({ near: pid, ...options }), mount, `/proc/${pid}/ns/net`);
   }
 
   /** Mounts the file system. */
@@ -106,6 +110,7 @@ export class Scene implements AsyncDisposable {
       type: "nfs",
       options: `${this.options},retry=0`,
       swap: "require",
+      swapDeadlineMs: 60_000, // emulated tasks take their time to stop
       hold: true,
       retry: { initialMs: 200, maxMs: 1000 },
       ...order,
@@ -125,6 +130,17 @@ export class Scene implements AsyncDisposable {
     assertEquals(mountsBelow(this.mountpoint).map(({ fstype }) => fstype), [this.fstype]);
   }
 
+  /**
+   * Waits until a replacement has failed, and returns what status says of the mount. Only after the restore: what was attempted before
+   * CRIU let the process go begins again then.
+   */
+  async failed({ spfs }: StandIn): Promise<WireMountStatus> {
+    return await until("the replacement's failure", async () => {
+      const { mounts: [status] } = await spfs.call("status", { mount: "net" });
+      return status?.replace?.state === "failed" && status;
+    }, 30_000);
+  }
+
   /** What its daemons have told last, a line each, for people. */
   told(): string[] {
     return this.#daemons.flatMap(({ events }) => events.slice(-30).map((event) => JSON.stringify(event)));
@@ -142,13 +158,14 @@ export class Scene implements AsyncDisposable {
   }
 }
 
-/** Declares a scenario. One that leaves something behind fails: a process that no signal ends, a mount, a daemon. */
+/** Declares a scenario. One that leaves something behind fails: a process, above all one that no signal ends, or a file system. */
 export function scenario(
   promise: string,
   options: SceneOptions,
   test: (scene: Scene) => Promise<void>,
 ): void {
   Deno.test(promise, async () => {
+    const guest = new Guest();
     const scene = await Scene.make(options);
     try {
       await test(scene);
@@ -160,16 +177,8 @@ export function scenario(
       throw error;
     }
     await scene[Symbol.asyncDispose]();
-    await until("the end of all that waits for ever", () => hanging().length === 0).catch((error) => {
-      throw new Error(`${error.message}: ${hanging().join(", ")}`);
+    await until("the end of all that the scenario made", () => guest.more().length === 0).catch((error) => {
+      throw new Error(`${error.message}; there is still: ${guest.more().join(", ")}`);
     });
-    assertEquals(mountsBelow("/tmp").slice(1), [], "mounts are left");
   });
-}
-
-/** The processes in state D. */
-function hanging(): string[] {
-  return [...Deno.readDirSync("/proc")].filter(({ name }) => processState(Number(name)) === "D").map(
-    ({ name }) => `process ${name}`,
-  );
 }
