@@ -3,7 +3,8 @@
  *
  * operations DIR SECONDS NAME...   prints one JSON object: microseconds per operation by name.
  * Each operation works on files that this program makes in DIR and removes again, but for readdir, which lists DIR/many.
- * With "8:" before its name an operation is done by 8 processes at a time, and the time is that between two ends of one.
+ * With "8:" before its name an operation is done by 8 processes at a time, and the time is that between two ends of one. `unlink` removes
+ * what `create`, or `8:unlink` what `8:create`, has made just before.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,6 +23,10 @@ enum { MIB = 1 << 20, FILE_MIB = 16 };
 
 static char buffer[MIB] __attribute__((aligned(4096)));
 static int data;
+
+enum { CLIENTS = 8 };
+static int client;  /* 0, or 1 to CLIENTS */
+static long *made;  /* how many files each client has made, shared by them */
 
 static double now(void) {
   struct timespec t;
@@ -49,15 +54,16 @@ static void op_open(long n) {
 
 static void op_create(long n) {
   char name[32];
-  snprintf(name, sizeof name, "c%ld", n);
+  snprintf(name, sizeof name, "c%d-%ld", client, n);
   int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0644);
   if (fd < 0) fail("create");
   close(fd);
+  made[client] = n + 1;
 }
 
 static void op_unlink(long n) {
   char name[32];
-  snprintf(name, sizeof name, "c%ld", n);
+  snprintf(name, sizeof name, "c%d-%ld", client, n);
   if (unlink(name)) fail("unlink");
 }
 
@@ -112,9 +118,11 @@ static long repeat(void (*run)(long), double seconds, long limit, double *took) 
   return n;
 }
 
+/* How often an operation is to be done; 0: as often as there is time for. */
+static long limit_of(void (*run)(long)) { return run == op_unlink ? made[client] : 0; }
+
 /* Microseconds between two ends of an operation that 8 processes do. */
 static double by_eight(void (*run)(long), double seconds) {
-  enum { CLIENTS = 8 };
   long *done = mmap(NULL, sizeof(long) * CLIENTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (done == MAP_FAILED) fail("mmap");
   fflush(stdout);
@@ -123,7 +131,8 @@ static double by_eight(void (*run)(long), double seconds) {
     pid_t pid = fork();
     if (pid < 0) fail("fork");
     if (pid > 0) continue;
-    done[i] = repeat(run, seconds, 0, &took);
+    client = i + 1;
+    done[i] = repeat(run, seconds, limit_of(run), &took);
     _exit(0);
   }
   for (int i = 0, status; i < CLIENTS; i++)
@@ -154,7 +163,8 @@ int main(int argc, char **argv) {
   if (needs_data(argv[3]))
     for (int i = 0; i < FILE_MIB; i++)
       if (write(data, buffer, MIB) != MIB) fail("data");
-  long created = 0;
+  made = mmap(NULL, sizeof(long) * (CLIENTS + 1), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (made == MAP_FAILED) fail("mmap");
   printf("{");
   for (int a = 3; a < argc; a++) {
     size_t k = 0;
@@ -170,9 +180,7 @@ int main(int argc, char **argv) {
       continue;
     }
     double took;
-    /* unlink removes exactly what create made: it comes right after it. */
-    long n = repeat(operations[k].run, seconds, operations[k].run == op_unlink ? created : 0, &took);
-    if (operations[k].run == op_create) created = n;
+    long n = repeat(operations[k].run, seconds, limit_of(operations[k].run), &took);
     printf("%s\"%s\":%.3f", a > 3 ? "," : "", argv[a], took / n * 1e6);
   }
   printf("}\n");
