@@ -64,7 +64,7 @@ export type { FuseLibrary, FuseSymbols, FuseVersion } from "./fuse/library.ts";
 export { prepareFuseMount } from "./fuse/mount.ts";
 export type { FuseMountOptions, MountApi, MountIdentity, PreparedFuseMount } from "./fuse/mount.ts";
 export { opcodeName } from "./fuse/opcode_names.ts";
-export { IN_HEADER_SIZE, Request } from "./fuse/request.ts";
+export { AnswerBuffer, IN_HEADER_SIZE, Request } from "./fuse/request.ts";
 export type { ReplyChannel, RequestState } from "./fuse/request.ts";
 export { Session } from "./fuse/session.ts";
 export type { Handler, Handlers, ServeEnd, SessionHooks, SessionOptions } from "./fuse/session.ts";

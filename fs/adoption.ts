@@ -10,7 +10,7 @@ import type { Fd } from "../ffi/sys/fd.ts";
 import { closeFd, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, S_IFLNK, S_IFMT, STATX_BASIC_STATS } from "../ffi/sys/constants.ts";
-import { directly } from "./calls.ts";
+import { directly, useUmask } from "./calls.ts";
 import { type Caller, type Identity, ROOT_IDENTITY } from "./caller.ts";
 import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
@@ -62,6 +62,7 @@ export function adopt(
 ): Adoption {
   const { nodes, handles, caller } = context;
   caller.self();
+  useUmask(0);
   using undo = new DisposableStack();
   undo.use(root);
   const unnamed = new Map<Node, number>();

@@ -10,7 +10,7 @@ import { StatfsBuffer } from "../ffi/sys/dir.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
-import { type Call, call, type Steps } from "./calls.ts";
+import { call, type Step, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import type { Handle } from "./handles.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
@@ -39,9 +39,10 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
 
   /** Attributes of a node, through an open handle where it has one: a file may have lost its name to somebody else. */
   const inspect = function* (node: Node, handle: Handle | undefined): Steps<number> {
-    const result = handle === undefined
+    const fd = handle === undefined ? nodes.opened(node) : handle.fd;
+    const result = fd < 0
       ? yield* nodes.attributes(node, attributes)
-      : yield call("statx", handle.fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
+      : yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes);
     if (result >= 0 && node.nodeid === ROOT) seen(attributes);
     return result === -Errno.ENOENT ? -Errno.ESTALE : result;
   };
@@ -167,18 +168,18 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   const bytes = function* (
     request: Request,
     size: number,
-    asked: (path: number, buffer: Uint8Array) => Call,
+    asked: (path: number, buffer: Uint8Array) => Step,
   ): Steps<void> {
     const path = yield* context.fd(context.node(request));
     context.actAs(request);
     const room = Math.min(size, answers.bytes.length);
-    const buffer = context.buffer(room);
-    const length = yield asked(path, buffer.subarray(0, room));
+    const value = context.answer(room);
+    const length = yield asked(path, value.bytes.subarray(0, room));
     // The kernel itself asks for ACLs, of every file, and takes the errno of a backing that knows none for an error.
     if (length === -Errno.EOPNOTSUPP && isAclAsked(request)) request.replyError(Errno.ENODATA);
     else if (length < 0) request.replyError(-length);
     else if (size === 0) answers.size(request, length);
-    else request.replyData(buffer, length);
+    else request.reply(value, length);
   };
 
   const get = (request: Request) => {

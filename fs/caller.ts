@@ -85,6 +85,9 @@ export function parseCapabilities(status: Uint8Array): bigint {
   return match === null ? 0n : BigInt(`0x${match[1]}`);
 }
 
+/** What the owner of a registered file keeps: the right to register. */
+const REGISTRAR: bigint = 1n << BigInt(CAP_SYS_ADMIN);
+
 /** Switches the file system identity of this thread. One for each thread that makes calls, which must have started as root. */
 export class Caller {
   /** Nothing is switched from here on, it is only noted as whom other threads are to make the calls. */
@@ -116,7 +119,7 @@ export class Caller {
 
   /** As the owner of a file that is registered with the kernel, which takes CAP_SYS_ADMIN and keeps whom it was registered by. */
   ownBacking({ uid, gid }: Identity): void {
-    this.#switch(uid, gid, NO_GROUPS, 1n << BigInt(CAP_SYS_ADMIN));
+    this.#switch(uid, gid, NO_GROUPS, REGISTRAR);
   }
 
   /** Back to root. */

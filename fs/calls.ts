@@ -46,14 +46,16 @@ import { PollSet } from "../ffi/sys/poll.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "../ffi/sys/xattr.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../ffi/sys/constants.ts";
 
-/** Makes something under a umask, which is the backing's to apply: where a directory has a default ACL it does not count. */
-function underUmask(mask: number, make: () => number): number {
-  umask(mask & 0o777);
-  try {
-    return make();
-  } finally {
-    umask(0); // as it is on each thread that makes calls
-  }
+let inForce = 0; // the umask of this thread; each thread that makes calls starts with 0
+
+/**
+ * From now on this thread makes things under a umask, which is the backing's to apply: where a directory has a default ACL it does not
+ * count.
+ */
+export function useUmask(mask: number): void {
+  if ((mask & 0o777) === inForce) return;
+  inForce = mask & 0o777;
+  umask(inForce);
 }
 
 const CALLS = {
@@ -80,14 +82,20 @@ const CALLS = {
   fchownat,
   utimensat,
   /** openat(2) of what may have to be made. */
-  create: (mask: number, dirfd: number, name: CString, flags: number, mode: number): number =>
-    underUmask(mask, () => openat(dirfd, name, flags, mode)),
+  create: (mask: number, dirfd: number, name: CString, flags: number, mode: number): number => {
+    useUmask(mask);
+    return openat(dirfd, name, flags, mode);
+  },
   /** mkdirat(2). */
-  mkdir: (mask: number, dirfd: number, name: CString, mode: number): number =>
-    underUmask(mask, () => mkdirat(dirfd, name, mode)),
+  mkdir: (mask: number, dirfd: number, name: CString, mode: number): number => {
+    useUmask(mask);
+    return mkdirat(dirfd, name, mode);
+  },
   /** mknodat(2). */
-  mknod: (mask: number, dirfd: number, name: CString, mode: number, device: bigint): number =>
-    underUmask(mask, () => mknodat(dirfd, name, mode, device)),
+  mknod: (mask: number, dirfd: number, name: CString, mode: number, device: bigint): number => {
+    useUmask(mask);
+    return mknodat(dirfd, name, mode, device);
+  },
   /** linkat(2) of a descriptor's file. */
   link: (fd: number, dirfd: number, name: CString): number =>
     linkat(AT_FDCWD, procFdPath(fd), dirfd, name, AT_SYMLINK_FOLLOW),
@@ -128,12 +136,25 @@ export interface Call {
   readonly args: readonly unknown[];
 }
 
-/** An operation on the way: yields calls, is given the result of each in the kernel's convention, and returns what came of it. */
-export type Steps<T> = Generator<Call, T, number>;
+/** What an operation yields: a call to be made, or the result of one that has been made. */
+export type Step = Call | number;
 
-/** A call to be yielded. */
-export function call<N extends CallName>(name: N, ...args: Parameters<(typeof CALLS)[N]>): Call {
+/**
+ * An operation on the way: yields calls, is given the result of each in the kernel's convention,
+ * and returns what came of it.
+ */
+export type Steps<T> = Generator<Step, T, number>;
+
+let atOnce = false; // an operation is led to its end by `directly`
+
+/** A call that is to be made by whoever gets it. */
+export function pending<N extends CallName>(name: N, ...args: Parameters<(typeof CALLS)[N]>): Call {
   return { name, args };
+}
+
+/** A call to be yielded at once. Within {@linkcode directly} it is made here, and its result is to be yielded: that costs less. */
+export function call<N extends CallName>(name: N, ...args: Parameters<(typeof CALLS)[N]>): Step {
+  return atOnce ? (CALLS[name] as (...args: readonly unknown[]) => number)(...args) : pending(name, ...args);
 }
 
 /**
@@ -208,7 +229,13 @@ export function make({ name, args }: Call): number {
 
 /** Goes all the way on this thread. Blocks as the backing does. */
 export function directly<T>(steps: Steps<T>): T {
-  let step = steps.next();
-  while (!step.done) step = steps.next(make(step.value));
-  return step.value;
+  const before = atOnce;
+  atOnce = true;
+  try {
+    let step = steps.next();
+    while (!step.done) step = steps.next(typeof step.value === "number" ? step.value : make(step.value));
+    return step.value;
+  } finally {
+    atOnce = before;
+  }
 }

@@ -5,7 +5,7 @@
  */
 import { Errno, SysError } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
-import { IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
+import { AnswerBuffer, IN_HEADER_SIZE, type Request } from "../ffi/fuse/request.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { Answers } from "./answers.ts";
 import type { Steps } from "./calls.ts";
@@ -94,9 +94,9 @@ export class Context {
     return fd;
   }
 
-  /** Room for data that a call brings, at least `size` bytes of an answer. */
-  buffer(size: number): Uint8Array {
-    return this.concurrent ? new Uint8Array(size) : this.answers.bytes;
+  /** Room for an answer with data that a call brings, at least `size` bytes. */
+  answer(size: number): AnswerBuffer {
+    return this.concurrent ? new AnswerBuffer(size) : this.answers.buffer;
   }
 
   /** The open handle `fh`. @throws {SysError} EBADF when there is none, ESTALE when the real file system lacks its file. */

@@ -6,7 +6,7 @@
  */
 import { Errno } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
-import type { Request } from "../ffi/fuse/request.ts";
+import type { AnswerBuffer, Request } from "../ffi/fuse/request.ts";
 import { DirentReader } from "../ffi/sys/dir.ts";
 import { statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
@@ -19,8 +19,7 @@ import type { Entry, ResumedListing } from "./resumed_listing.ts";
 
 /** The answer to one READDIR or READDIRPLUS, as far as it is. */
 interface Listing {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+  readonly answer: AnswerBuffer;
   readonly size: number;
   readonly plus: boolean;
   used: number;
@@ -31,7 +30,6 @@ interface Listing {
 /** Operations on directories over a mount's backing. */
 export function directoryOperations(context: Context): Operations {
   const { nodes, handles, answers } = context;
-  const answersView = new DataView(answers.bytes.buffer);
   const attributes = new StatxBuffer();
 
   const opendir = function* (request: Request): Steps<void> {
@@ -46,7 +44,7 @@ export function directoryOperations(context: Context): Operations {
       fd,
       flags | O_DIRECTORY,
       { uid: request.uid, gid: request.gid },
-      directoryStream(),
+      { stream: directoryStream() },
     );
     if (answers.opened(request, handle) < 0) yield* handles.remove(handle.fh);
   };
@@ -71,13 +69,11 @@ export function directoryOperations(context: Context): Operations {
   const listing = (request: Request, plus: boolean): Listing => {
     const { get } = kernel.fuse_read_in;
     const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
-    const bytes = context.buffer(size);
-    const view = bytes === answers.bytes ? answersView : new DataView(bytes.buffer);
-    return { bytes, view, size, plus, used: 0, learnt: [] };
+    return { answer: context.answer(size), size, plus, used: 0, learnt: [] };
   };
 
-  const deliver = (request: Request, { bytes, used, learnt }: Listing): void => {
-    if (request.replyData(bytes, used) >= 0) return;
+  const deliver = (request: Request, { answer, used, learnt }: Listing): void => {
+    if (request.reply(answer, used) >= 0) return;
     for (const node of learnt) nodes.forget(node.nodeid, 1);
   };
 
@@ -105,12 +101,13 @@ export function directoryOperations(context: Context): Operations {
       const available = yield* fill(handle, offset);
       if (available < 0 && list.used === 0) return void request.replyError(-available);
       if (available <= 0) break;
-      const { reader, buffer } = handle.stream!;
-      while (handle.stream!.pending) {
+      const stream = handle.stream!;
+      const { reader, buffer } = stream;
+      while (stream.pending) {
         full = !put(handle, buffer, reader, list);
         if (full) break;
-        handle.stream!.offset = offset = reader.off;
-        handle.stream!.pending = reader.next();
+        stream.offset = offset = reader.off;
+        stream.pending = reader.next();
       }
     }
     deliver(request, list);
@@ -131,18 +128,21 @@ export function directoryOperations(context: Context): Operations {
 
   /** Adds one record to an answer. Returns whether it had room. */
   const put = (handle: Handle, buffer: Uint8Array, record: Entry, list: Listing): boolean => {
-    const { bytes, view, plus, used: at } = list;
+    const { answer: { bytes, view }, plus, used: at } = list;
     const nameLength = record.nameEnd - record.nameStart;
     const head = plus ? kernel.fuse_entry_out.size : 0;
     const length = head + ((24 + nameLength + 7) & ~7);
     if (at + length > list.size) return false;
-    bytes.fill(0, at, at + length);
+    if (plus) bytes.fill(0, at, at + head);
+    view.setBigUint64(at + length - 8, 0n, true); // of which the name may leave a part
     const { set } = kernel.fuse_dirent;
     set.ino(view, record.ino, at + head);
     set.off(view, BigInt.asUintN(64, record.off), at + head);
     set.namelen(view, nameLength, at + head);
     set.type(view, record.type, at + head);
-    bytes.set(buffer.subarray(record.nameStart, record.nameEnd), at + head + 24);
+    const { nameStart } = record;
+    // By hand: for names, which are short, a view of theirs costs more.
+    for (let i = 0, to = at + head + 24; i < nameLength; i++) bytes[to + i] = buffer[nameStart + i]!;
     // An entry that is not looked up stays without one: the kernel asks for it when it needs it.
     if (plus && !record.isDot && !context.concurrent) {
       const name = buffer.subarray(record.nameStart, record.nameEnd + 1); // the kernel's records are NUL-terminated

@@ -72,10 +72,10 @@ export function fileOperations(context: Context): Operations {
       return void request.replyError(Errno.EINVAL);
     }
     handle.node.cached = true;
-    const buffer = context.buffer(size);
-    const length = yield call("pread", handle.fd, buffer, size, offset);
+    const answer = context.answer(size);
+    const length = yield call("pread", handle.fd, answer.bytes, size, offset);
     if (length < 0) request.replyError(-length);
-    else request.replyData(buffer, length);
+    else request.reply(answer, length);
   };
 
   const write = function* (request: Request): Steps<void> {
@@ -178,7 +178,7 @@ export function fileOperations(context: Context): Operations {
     const result = yield call("ioctl", handle.fd, BigInt(cmd), data);
     if (result < 0) return void request.replyError(-result);
     const out = kernel.fuse_ioctl_out;
-    const view = new DataView(answers.bytes.buffer);
+    const { view } = answers;
     answers.bytes.fill(0, 0, out.size);
     out.set.result(view, result);
     answers.bytes.set(data.subarray(0, known.output), out.size);

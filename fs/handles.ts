@@ -4,6 +4,7 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
+import { FOPEN_NOFLUSH, FOPEN_PASSTHROUGH } from "../ffi/fuse/kernel.ts";
 import { DirentReader } from "../ffi/sys/dir.ts";
 import { reopen, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
@@ -76,8 +77,18 @@ export interface Handle {
   stream: DirectoryStream | undefined;
   /** Set when the kernel passes it through. */
   backing: Backing | undefined;
+  /** FOPEN_*: what the kernel is told of it. */
+  openFlags: number;
   /** To multiples of how many bytes the backing reads and writes it with O_DIRECT; undefined before anybody did. */
   alignment: bigint | undefined;
+}
+
+/** What is known of what was opened. */
+export interface KnownOfHandle {
+  /** A directory's. */
+  readonly stream?: DirectoryStream;
+  /** Its attributes, as they are now. */
+  readonly attributes?: StatxBuffer;
 }
 
 // O_TMPFILE contains O_DIRECTORY: its own bit alone is meant. O_DIRECT would demand that our buffers be aligned as the caller's are.
@@ -126,19 +137,22 @@ export class HandleTable {
   }
 
   /** Takes over an open descriptor. `flags` are those of the caller's open(2). */
-  add(node: Node, fd: number, flags: number, opener: Identity, stream?: DirectoryStream): Handle {
+  add(node: Node, fd: number, flags: number, opener: Identity, known: KnownOfHandle = {}): Handle {
     const handle: Handle = {
       fh: this.#next++ as FileHandle,
       node,
       flags: reopenFlags(flags),
       opener,
       fd,
-      stream,
+      stream: known.stream,
       backing: undefined,
+      openFlags: 0,
       alignment: undefined,
     };
     this.#nodes.use(node, handle);
-    this.#passthrough.join(handle, flags);
+    this.#passthrough.join(handle, flags, known.attributes);
+    handle.openFlags = (handle.backing === undefined ? 0 : FOPEN_PASSTHROUGH) |
+      (this.#passthrough.needsNoFlush(handle) ? FOPEN_NOFLUSH : 0);
     this.#byFh.set(handle.fh, handle);
     return handle;
   }

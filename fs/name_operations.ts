@@ -7,11 +7,12 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { makedev } from "../ffi/sys/dir.ts";
-import { closeFd } from "../ffi/sys/file.ts";
+import { closeFd, reopen } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_NOFOLLOW,
@@ -20,7 +21,7 @@ import {
   RENAME_EXCHANGE,
 } from "../ffi/sys/constants.ts";
 import { decodeDevice } from "./answers.ts";
-import { type Call, call, type Steps } from "./calls.ts";
+import { call, type Step, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags } from "./handles.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
@@ -36,18 +37,23 @@ export function nameOperations(context: Context): Operations {
 
   const lookup = function* (request: Request): Steps<void> {
     const parent = context.node(request);
-    if (nodes.opened(parent) < 0) yield* context.fd(parent);
-    context.actAs(request);
-    const node = yield* nodes.lookup(parent, request.cname(ARGS), attributes);
-    if (typeof node === "number") request.replyError(-node);
-    else if (answers.entry(request, node, attributes) < 0) nodes.forget(node.nodeid, 1);
+    let directory = nodes.opened(parent);
+    if (directory < 0) {
+      directory = yield* context.fd(parent);
+      context.actAs(request);
+    }
+    const name = request.cname(ARGS);
+    const found = yield call("statx", directory, name, AT_SYMLINK_NOFOLLOW, ATTRIBUTE_MASK, attributes);
+    if (found < 0) return void request.replyError(-found);
+    const node = nodes.learn(parent, name, attributes);
+    if (answers.entry(request, node, attributes) < 0) nodes.forget(node.nodeid, 1);
   };
 
   /** Makes something by a call as the caller, and answers with its entry. */
   const entry = function* (
     request: Request,
     nameOffset: number,
-    making: (directory: number, name: Uint8Array) => Call,
+    making: (directory: number, name: Uint8Array) => Step,
   ): Steps<void> {
     const parent = context.node(request);
     const directory = yield* context.fd(parent);
@@ -103,7 +109,9 @@ export function nameOperations(context: Context): Operations {
       yield call("close", fd);
       return void request.replyError(-found);
     }
-    yield* answerCreated(request, nodes.learn(parent, name, attributes), fd, flags);
+    const node = nodes.learn(parent, name, attributes);
+    if (node.fd < 0 && !context.concurrent) nodes.give(node, reopen(fd, O_PATH | O_CLOEXEC));
+    yield* answerCreated(request, node, fd, flags);
   };
 
   /** O_TMPFILE: a file without a name. */
@@ -129,7 +137,8 @@ export function nameOperations(context: Context): Operations {
   };
 
   const answerCreated = function* (request: Request, node: Node, fd: number, flags: number): Steps<void> {
-    const handle = handles.add(node, fd, flags, { uid: request.uid, gid: request.gid });
+    const opener = { uid: request.uid, gid: request.gid };
+    const handle = handles.add(node, fd, flags, opener, { attributes });
     if (answers.created(request, node, attributes, handle) >= 0) return;
     yield* handles.remove(handle.fh);
     nodes.forget(node.nodeid, 1);
@@ -177,10 +186,10 @@ export function nameOperations(context: Context): Operations {
 
   const readlink = function* (request: Request): Steps<void> {
     const path = yield* context.fd(context.node(request));
-    const buffer = context.buffer(PATH_MAX);
-    const length = yield call("readlinkat", path, EMPTY_PATH, buffer.subarray(0, PATH_MAX));
+    const answer = context.answer(PATH_MAX);
+    const length = yield call("readlinkat", path, EMPTY_PATH, answer.bytes.subarray(0, PATH_MAX));
     if (length < 0) request.replyError(-length);
-    else request.replyData(buffer, length);
+    else request.reply(answer, length);
   };
 
   const forget = (request: Request) => {

@@ -87,6 +87,7 @@ export class NodeTable {
   readonly #passthrough: Passthrough;
   readonly #holds: Holds;
   readonly #scratch = new StatxBuffer();
+  #last: Node | undefined; // that was used
   #next = 2n;
   #major = -1;
   #minor = -1;
@@ -182,7 +183,10 @@ export class NodeTable {
 
   /** The O_PATH descriptor that the node has, as {@linkcode NodeTable.fd} gives it; -1 when it has none. */
   opened(node: Node): number {
-    if (node.fd >= 0 && this.#open.delete(node)) this.#open.add(node); // used last, evicted last
+    if (node.fd >= 0 && node !== this.#last) {
+      if (this.#open.delete(node)) this.#open.add(node); // used last, evicted last
+      this.#last = node;
+    }
     return this.#holds.descriptor(node.fd);
   }
 
@@ -213,9 +217,7 @@ export class NodeTable {
       closeFd(fd);
       return this.opened(node);
     }
-    node.fd = this.#holds.descriptor(fd);
-    this.#open.add(node);
-    if (this.#open.size > this.#budget) this.#evict(this.#open.values().next().value!);
+    this.give(node, this.#holds.descriptor(fd));
     return fd;
   }
 
@@ -258,14 +260,17 @@ export class NodeTable {
   /** The same for an inode whose attributes are known already, from readdirplus or after creating it. */
   learn(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node {
     const inode = this.#identity(attributes);
-    let node = this.#byInode.get(inode);
+    const known = this.#byInode.get(inode);
+    let node = known;
     // Another type under a known number: the old inode is gone, and its number was given away again.
     if (node !== undefined && node.type !== (attributes.mode & S_IFMT)) node = undefined;
     node ??= this.#named(parent, name, attributes);
     if (node === undefined) node = this.#add(parent, name, attributes);
     else this.#rename(node, parent, name);
-    node.inode = inode;
-    this.#byInode.set(inode, node);
+    if (node !== known) {
+      node.inode = inode;
+      this.#byInode.set(inode, node);
+    }
     node.nlookup++;
     return node;
   }
@@ -378,7 +383,7 @@ export class NodeTable {
     if (!equal(node.name, name)) node.name = name.slice();
     if (!node.pinned) return;
     node.pinned = false;
-    if (node.fd >= 0) this.#open.add(node);
+    if (node.fd >= 0) this.give(node, node.fd);
   }
 
   /** Attributes of a name, as {@linkcode NodeTable.#openPath} reaches it. */
@@ -407,6 +412,16 @@ export class NodeTable {
       this.#evict(node);
     }
     return yield call("openat", fd, name, flags, 0);
+  }
+
+  /** Gives a node that has none an O_PATH descriptor, which it keeps as long as the budget allows; nothing if opening it failed. */
+  give(node: Node, fd: number): void {
+    if (fd < 0) return;
+    node.fd = fd;
+    if (node.pinned) return;
+    this.#open.add(node);
+    this.#last = node;
+    if (this.#open.size > this.#budget) this.#evict(this.#open.values().next().value!);
   }
 
   #evict(node: Node): void {

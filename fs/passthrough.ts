@@ -17,6 +17,7 @@ import {
 } from "../ffi/fuse/kernel.ts";
 import {
   AT_EMPTY_PATH,
+  O_ACCMODE,
   O_APPEND,
   O_CLOEXEC,
   O_DIRECT,
@@ -64,9 +65,12 @@ const KEPT = 1024;
 export class Passthrough {
   readonly #caller: Caller;
   readonly #attributes = new StatxBuffer();
+  readonly #argument = new Uint8Array(fuse_backing_map.size); // of both ioctls; `flags` and `padding` stay 0
+  readonly #view = new DataView(this.#argument.buffer);
   readonly #registered = new Set<Node>();
   readonly #unused = new Map<Node, Backing>(); // longest unused first
   #device = -1;
+  #local = false;
 
   /** Registers files as `caller` switches. */
   constructor(caller: Caller) {
@@ -76,24 +80,41 @@ export class Passthrough {
   /**
    * From now on files are passed through that are opened, if the backing is a file system of this machine.
    *
-   * @param device `/dev/fuse` of a connection that has agreed to it.
+   * @param device `/dev/fuse` of a connection that has agreed to it; -1: it has not.
    * @param root a descriptor of the backing.
    */
   begin(device: number, root: number): void {
     const of = new StatfsBuffer();
-    if (statfs(root, of) >= 0 && LOCAL.has(of.type)) this.#device = device;
+    this.#local = statfs(root, of) >= 0 && LOCAL.has(of.type);
+    if (this.#local) this.#device = device;
   }
 
-  /** Passes a new handle, opened with these flags, through if that can be. Leaves this thread with another identity where the file was not registered yet. */
-  join(handle: Handle, flags: number): void {
+  /**
+   * Whether there is nothing that close(2) has to ask us for: a file system of this machine tells all its errors before. What is mapped
+   * through the daemon is written back then, so that everybody sees it.
+   */
+  needsNoFlush({ node, flags, backing }: Handle): boolean {
+    return this.#isLocal(node) && (backing !== undefined || (flags & O_ACCMODE) === O_RDONLY);
+  }
+
+  /** Whether a node is a file on the backing itself and not on what may be mounted on it. */
+  #isLocal(node: Node): boolean {
+    return this.#local && node.type === S_IFREG && typeof node.inode === "bigint";
+  }
+
+  /**
+   * Passes a new handle, opened with these flags, through if that can be. Leaves this thread with another identity where the file was not
+   * registered yet. `attributes`: the file's, if they are known.
+   */
+  join(handle: Handle, flags: number, attributes?: StatxBuffer): void {
     const { node } = handle;
-    if (this.#device < 0 || node.type !== S_IFREG) return;
+    if (this.#device < 0 || !this.#isLocal(node)) return;
     const known = node.backing;
     if (known === undefined || known.users === 0) {
       if (flags & LASTING) return;
       for (const other of node.handles!) if (other !== handle && other.backing === undefined) return;
     }
-    const backing = known ?? this.#register(handle);
+    const backing = known ?? this.#register(handle, attributes);
     if (backing === undefined) return;
     this.#registered.add(node);
     if (backing.users++ === 0) this.#unused.delete(node);
@@ -130,12 +151,15 @@ export class Passthrough {
 
   #close({ id }: Backing): void {
     this.#caller.self();
-    ioctl(this.#device, FUSE_DEV_IOC_BACKING_CLOSE, new Uint8Array(new Uint32Array([id]).buffer));
+    this.#view.setUint32(0, id, true);
+    ioctl(this.#device, FUSE_DEV_IOC_BACKING_CLOSE, this.#argument);
   }
 
-  #register({ node, fd }: Handle): Backing | undefined {
-    const attributes = this.#attributes;
-    if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes) < 0) return undefined;
+  #register({ node, fd }: Handle, attributes?: StatxBuffer): Backing | undefined {
+    if (attributes === undefined) {
+      attributes = this.#attributes;
+      if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, attributes) < 0) return undefined;
+    }
     if (attributes.mode & (S_ISUID | S_ISGID)) return undefined;
     // The kernel keeps what it is given. An open file that writes would keep the file from being executed by others.
     let id = node.fd >= 0
@@ -157,8 +181,7 @@ export class Passthrough {
 
   #registerAs(owner: Identity, fd: number): number {
     this.#caller.ownBacking(owner);
-    const map = new Uint8Array(fuse_backing_map.size);
-    fuse_backing_map.set.fd(new DataView(map.buffer), fd);
-    return ioctl(this.#device, FUSE_DEV_IOC_BACKING_OPEN, map);
+    fuse_backing_map.set.fd(this.#view, fd);
+    return ioctl(this.#device, FUSE_DEV_IOC_BACKING_OPEN, this.#argument);
   }
 }

@@ -16,7 +16,7 @@ import { adopt, type MissingPolicy } from "./adoption.ts";
 import { type CacheTimes, UNCACHED } from "./answers.ts";
 import { attributeOperations } from "./attribute_operations.ts";
 import { ARGS, Context, type Operation } from "./context.ts";
-import { directly } from "./calls.ts";
+import { directly, useUmask } from "./calls.ts";
 import { directoryOperations } from "./directory_operations.ts";
 import { fileOperations } from "./file_operations.ts";
 import { Gate, type Parked } from "./gate.ts";
@@ -192,6 +192,7 @@ export class StubFilesystem implements Disposable {
   populate(entries: readonly PlaceholderEntry[], parents: boolean): Populated {
     if (this.#placeholder === undefined) throw new ModeError("restore", refusal("restore", "real")!);
     this.#context.caller.self();
+    useUmask(0);
     return populate(this.#placeholder.raw, entries, parents, this.#origins);
   }
 
@@ -320,8 +321,9 @@ export class StubFilesystem implements Disposable {
       this.#tasks = new Tasks(this.#context, threads, {
         failed: (request, error) => this.#failed(request, error),
       });
-    } else if (session.init.flags2 & kernel.FUSE_PASSTHROUGH) {
-      this.#context.passthrough.begin(session.device, root.fd);
+    } else {
+      const agreed = (session.init.flags2 & kernel.FUSE_PASSTHROUGH) !== 0;
+      this.#context.passthrough.begin(agreed ? session.device : -1, root.fd);
     }
     return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }

@@ -10,7 +10,7 @@
 import { Errno } from "../ffi/errno.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { statfs, StatfsBuffer } from "../ffi/sys/dir.ts";
-import { type Call, call, privately, type Steps } from "./calls.ts";
+import { type Call, pending, privately, type Step, type Steps } from "./calls.ts";
 import { type Acting, ROOT_ACTING } from "./caller.ts";
 import type { Context, Operation } from "./context.ts";
 import { Gate } from "./gate.ts";
@@ -145,12 +145,17 @@ export class Tasks {
     this.#threads.end();
   }
 
-  #proceed(task: Task, next: () => IteratorResult<Call, void>): void {
+  #proceed(task: Task, next: () => IteratorResult<Step, void>): void {
     const { caller, holds } = this.#context;
     holds.current = task;
     caller.acting = task.acting;
     try {
-      for (let step = next(); !step.done; step = task.steps!.next(-Errno.EINTR)) {
+      for (let step = next(), result = 0; !step.done; step = task.steps!.next(result)) {
+        if (typeof step.value === "number") {
+          result = step.value;
+          continue;
+        }
+        result = -Errno.EINTR;
         if (task.request.state !== "answered" && !this.#gate.holds(task.request)) {
           this.#gate.park(task.request);
         }
@@ -179,7 +184,7 @@ export class Tasks {
   }
 
   #close(descriptors: readonly number[]): void {
-    for (const fd of descriptors) this.#threads.make(call("close", fd), ROOT_ACTING, () => {});
+    for (const fd of descriptors) this.#threads.make(pending("close", fd), ROOT_ACTING, () => {});
   }
 
   /** A request has been answered while its operation is under way. */

@@ -28,6 +28,7 @@ import { fsconfigString, fsopen, umount2 } from "../ffi/sys/mount.ts";
 import { unshare } from "../ffi/sys/namespace.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { umask } from "../ffi/sys/dir.ts";
+import { spanOf } from "../fs/answers.ts";
 import { AdoptionError } from "../fs/adoption.ts";
 import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
@@ -76,11 +77,11 @@ class Mount {
     const library = openLibrary();
     const size = request.size === undefined ? {} : { size: request.size };
     const placeholder = undo.use(createPlaceholder({ ...request.root, ...size }));
-    const timeout = BigInt(Math.round(request.attrTimeoutMs * 1e6));
+    const span = spanOf(request.attrTimeoutMs);
     this.#filesystem = undo.use(
       new StubFilesystem(placeholder, {
         mode: request.mode,
-        times: { entry: timeout, attributes: timeout },
+        times: { entry: span, attributes: span },
         interrupts: request.interrupts,
         budget: NODE_BUDGET,
         threads: (waker) => new WorkerThreads(waker, (text) => post({ event: "log", level: "error", text })),
@@ -102,6 +103,7 @@ class Mount {
       new Session(prepared.device.release(), {
         library,
         handlers: this.#filesystem.handlers(),
+        direct: true,
         // A page fault that waits must not keep others from being seen, nor the writing back of pages that are to be dropped.
         init: { ...INIT, maxBackground: 0xffff },
         hooks: {

@@ -9,10 +9,10 @@
  */
 import { Errno } from "../errno.ts";
 
-/** Where answers go: libfuse for the opcodes it dispatches, /dev/fuse itself for those it does not know. */
+/** Where answers go: libfuse for the requests it dispatches, /dev/fuse itself for the others. */
 export interface ReplyChannel {
   /** Sends a success answer with `length` bytes of `payload`. Returns 0 or -errno (ENOENT: the request was interrupted or aborted). */
-  data(request: Request, payload: Uint8Array, length: number): number;
+  data(request: Request, payload: Uint8Array | AnswerBuffer, length: number): number;
   /** Sends a bare answer: 0 for success without payload, or a positive errno. Returns 0 or -errno. */
   error(request: Request, errno: number): number;
   /** Ends a request that takes no answer (FORGET, BATCH_FORGET). */
@@ -23,6 +23,34 @@ export interface ReplyChannel {
 export type RequestState = "current" | "detached" | "answered";
 
 const HEADER = 40; // sizeof(struct fuse_in_header), linux/fuse.h
+const OUT_HEADER = 16; // sizeof(struct fuse_out_header): u32 len, i32 error, u64 unique
+
+/** A payload with room for the answer's header before it: it goes to the kernel from where it is, in one piece. May be used again and again. */
+export class AnswerBuffer {
+  /** Header and payload. */
+  readonly message: Uint8Array<ArrayBuffer>;
+  /** The payload: what is answered is written here. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** A view of the payload. */
+  readonly view: DataView<ArrayBuffer>;
+  readonly #header: DataView;
+
+  /** Room for a payload of `size` bytes. */
+  constructor(size: number) {
+    this.message = new Uint8Array(new ArrayBuffer(OUT_HEADER + size));
+    this.bytes = this.message.subarray(OUT_HEADER);
+    this.view = new DataView(this.message.buffer, OUT_HEADER);
+    this.#header = new DataView(this.message.buffer, 0, OUT_HEADER);
+  }
+
+  /** Writes the header of an answer to `request`: `error` is 0 or a negated errno. Returns how long the message is with its payload. */
+  head(request: Request, error: number, length: number): number {
+    this.#header.setUint32(0, OUT_HEADER + length, true);
+    this.#header.setInt32(4, error, true);
+    this.#header.setBigUint64(8, request.unique, true);
+    return OUT_HEADER + length;
+  }
+}
 
 /**
  * One request of the kernel, consumed exactly once by one of the `reply` methods. Belongs to the thread of its session; nothing here
@@ -135,6 +163,11 @@ export class Request {
   /** Answers with a payload. Returns 0 or -errno; -ENOENT says that nobody waits any more (then undo what the answer promised). */
   replyData(payload: Uint8Array, length: number = payload.length): number {
     return this.#consume() ? this.#channel.data(this, payload, length) : -Errno.ENOENT;
+  }
+
+  /** The same with the first `length` bytes of an answer's payload, which are not copied. */
+  reply(answer: AnswerBuffer, length: number): number {
+    return this.#consume() ? this.#channel.data(this, answer, length) : -Errno.ENOENT;
   }
 
   /** Answers success without a payload. Returns 0 or -errno as {@linkcode Request.replyData}. */

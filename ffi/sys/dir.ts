@@ -139,8 +139,11 @@ export class DirentReader {
     this.off = this.#view.getBigInt64(at + 8, true);
     this.type = this.#bytes[at + 18]!;
     this.nameStart = at + 19;
-    this.nameEnd = this.#bytes.indexOf(0, at + 19);
     this.#at = at + this.#view.getUint16(at + 16, true);
+    // The NUL is in the record's last word, the rest of which may hold anything.
+    let end = Math.max(at + 19, this.#at - 8);
+    while (this.#bytes[end] !== 0) end++;
+    this.nameEnd = end;
     return true;
   }
 

@@ -102,10 +102,15 @@ export function hasCapability(set: bigint, capability: number): boolean {
   return (set >> BigInt(capability) & 1n) === 1n;
 }
 
+const CAPABILITY_VERSION = 0x20080522; // _LINUX_CAPABILITY_VERSION_3
+// Of this thread; two of {effective, permitted, inheritable}, the low halves first.
+const capabilityHeader = new Int32Array([CAPABILITY_VERSION, 0]);
+const capabilityData = new Uint32Array(6);
+
 /** capget(2) of a thread, 0 for this one. Returns the sets, or a negated error number: ESRCH when there is no such thread. */
 export function capget(tid: number = 0): Capabilities | number {
-  const header = new Int32Array([0x20080522, tid]); // _LINUX_CAPABILITY_VERSION_3
-  const data = new Uint32Array(6); // two of {effective, permitted, inheritable}, the low halves first
+  const header = new Int32Array([CAPABILITY_VERSION, tid]);
+  const data = new Uint32Array(6);
   const r = libc.capget.call(NR.capget, header, data);
   if (r < 0) return -errno[0];
   const set = (index: number) => BigInt(data[index]!) | BigInt(data[index + 3]!) << 32n;
@@ -114,10 +119,11 @@ export function capget(tid: number = 0): Capabilities | number {
 
 /** capset(2) of this thread. EPERM when a set would hold more than the permitted one does. */
 export function capset({ effective, permitted, inheritable }: Capabilities): number {
-  const header = new Int32Array([0x20080522, 0]); // _LINUX_CAPABILITY_VERSION_3
-  const sets = [effective, permitted, inheritable];
-  const halves = [0n, 32n].flatMap((shift) => sets.map((set) => Number(set >> shift & 0xffffffffn)));
-  const r = libc.capset.call(NR.capset, header, Uint32Array.from(halves));
+  [effective, permitted, inheritable].forEach((set, index) => {
+    capabilityData[index] = Number(set & 0xffff_ffffn);
+    capabilityData[index + 3] = Number(set >> 32n);
+  });
+  const r = libc.capset.call(NR.capset, capabilityHeader, capabilityData);
   return r < 0 ? -errno[0] : r;
 }
 

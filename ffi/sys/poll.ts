@@ -35,13 +35,17 @@ export function poll(pfds: Uint8Array, count: number, timeoutMs: number): number
 
 /** ppoll(2) without a signal mask: as `poll`, with nanoseconds. */
 export function ppoll(pfds: Uint8Array, count: number, timeoutNs: bigint): number {
-  timespec[0] = timeoutNs / 1_000_000_000n;
-  timespec[1] = timeoutNs % 1_000_000_000n;
+  if (timeoutNs !== timespecNs) {
+    timespec[0] = timeoutNs / 1_000_000_000n;
+    timespec[1] = timeoutNs % 1_000_000_000n;
+    timespecNs = timeoutNs;
+  }
   const r = libc.ppoll.call(pfds as Uint8Array<ArrayBuffer>, room(pfds, count), timespec, null);
   return r < 0 ? -errno[0] : r;
 }
 
 const timespec = new BigInt64Array(2);
+let timespecNs = 0n; // what it says
 
 /**
  * poll(2) on a thread of Deno's blocking pool: the calling thread goes on, and the promise is resolved as `poll` returns. The records must

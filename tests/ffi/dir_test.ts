@@ -72,11 +72,13 @@ Deno.test("dir: the cookie of an entry leads to the one after it, all 64 bits", 
 
 Deno.test("dir: only the names . and .. are dots", () => {
   const record = (name: string) => {
-    const bytes = new Uint8Array(64);
-    new DataView(bytes.buffer).setUint16(16, 64, true);
-    bytes.set(new TextEncoder().encode(name), 19);
-    const reader = new dir.DirentReader(bytes, 64);
+    const length = (19 + name.length + 1 + 7) & ~7; // as filldir64 of fs/readdir.c has it
+    const bytes = new Uint8Array(length).fill(0x2e); // behind the NUL there may be anything
+    new DataView(bytes.buffer).setUint16(16, length, true);
+    bytes.set(new TextEncoder().encode(`${name}\0`), 19);
+    const reader = new dir.DirentReader(bytes, length);
     reader.next();
+    assertEquals(reader.nameEnd - reader.nameStart, name.length);
     return reader.isDot;
   };
   assertEquals([".", "..", "...", ".a", "a.", "a", "..a"].map(record), [

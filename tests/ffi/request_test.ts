@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { deviceChannel } from "../../ffi/fuse/channel.ts";
-import { IN_HEADER_SIZE, type ReplyChannel, Request } from "../../ffi/fuse/request.ts";
+import { AnswerBuffer, IN_HEADER_SIZE, type ReplyChannel, Request } from "../../ffi/fuse/request.ts";
 import { O_CLOEXEC } from "../../ffi/sys/constants.ts";
 import { closeFd, pipe2, read } from "../../ffi/sys/file.ts";
 import { check } from "../../ffi/sys/libc.ts";
@@ -22,7 +22,10 @@ function received(body: string) {
   const answers: unknown[] = [];
   const outstanding = new Map<bigint, Request>();
   const channel: ReplyChannel = {
-    data: (_, payload, size) => answers.push(["data", payload.slice(0, size)]) && 0,
+    data: (_, payload, size) => {
+      const bytes = payload instanceof AnswerBuffer ? payload.bytes : payload;
+      return answers.push(["data", bytes.slice(0, size)]) && 0;
+    },
     error: (_, errno) => answers.push(["error", errno]) && 0,
     none: () => void answers.push(["none"]),
   };
@@ -70,6 +73,7 @@ Deno.test("request: detached, it keeps its message although the buffer is used a
 Deno.test("request: every way to answer counts as the one answer", () => {
   const ways: Record<string, (request: Request) => unknown> = {
     data: (request) => request.replyData(new Uint8Array([1, 2, 3]), 2),
+    buffer: (request) => request.reply(new AnswerBuffer(3), 2),
     ok: (request) => request.replyOk(),
     error: (request) => request.replyError(5),
     none: (request) => request.replyNone(),
@@ -119,6 +123,29 @@ Deno.test("device channel: answers are what the kernel expects, with errors nega
     assertEquals(channel.data(request, new Uint8Array([7, 8, 9]), 2), 0);
     assertEquals(header(), [18, 18, 0, 77n]);
     assertEquals([...buffer.subarray(16, 18)], [7, 8]);
+    const answer = new AnswerBuffer(10_000);
+    answer.bytes.fill(5);
+    answer.view.setUint8(1, 6);
+    for (const length of [3, 10_000]) {
+      for (
+        const send of [
+          () => channel.data(request, answer, length),
+          () => channel.data(request, answer.bytes, length),
+        ]
+      ) {
+        assertEquals(send(), 0);
+        const all = new Uint8Array(20_000);
+        assertEquals(read(from, all), 16 + length);
+        assertEquals([...all.subarray(0, 20)], [
+          ...new Uint8Array(new Uint32Array([16 + length, 0, 77, 0]).buffer),
+          5,
+          6,
+          5,
+          length > 3 ? 5 : 0,
+        ]);
+        assertEquals(all[16 + length - 1], 5);
+      }
+    }
     assertEquals(deviceChannel(() => -1).error(request, 2), -9, "EBADF");
   } finally {
     closeFd(from);

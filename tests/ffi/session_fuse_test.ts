@@ -11,15 +11,22 @@ import type { ServedOptions } from "./support/served_child.ts";
 
 const skip = await requires({ fuse: true, gcc: true });
 
-function test(name: string, run: (served: Served) => Promise<void>, options: ServedOptions = {}): void {
-  Deno.test({
-    name,
-    ...skip,
-    async fn() {
-      await using served = await Served.start(options);
-      await run(served);
-    },
-  });
+/** Declares a test for requests that libfuse dispatches, and for such that go past it. */
+function test(
+  name: string,
+  run: (served: Served, direct: boolean) => Promise<void>,
+  options: ServedOptions = {},
+): void {
+  for (const direct of [false, true]) {
+    Deno.test({
+      name: direct ? `${name}, past libfuse` : name,
+      ...skip,
+      async fn() {
+        await using served = await Served.start({ ...options, direct });
+        await run(served, direct);
+      },
+    });
+  }
 }
 
 test("session: a file system of a handful of handlers is served", async (served) => {
@@ -178,14 +185,17 @@ test("session: a request that the hook keeps waits on, until it is answered", as
   assertEquals(await found, "0");
 }, { interrupts: "keep" });
 
-test("session: opcodes that libfuse may not know reach their handlers: TMPFILE and STATX", async (served) => {
-  const { version } = await served.event("mounted");
-  const agent = served.agent();
-  assertEquals(await agent.errno("open", served.mountpoint, O_RDWR | O_TMPFILE, 0o600), "0");
-  assertEquals((await served.event("tmpfile")).viaLibfuse, version.minor >= 17);
-  assertEquals(await agent.errno("birth", served.mountpoint), "EREMOTEIO");
-  assertEquals((await served.event("statx")).viaLibfuse, version.minor >= 18);
-});
+test(
+  "session: opcodes that libfuse may not know reach their handlers: TMPFILE and STATX",
+  async (served, direct) => {
+    const { version } = await served.event("mounted");
+    const agent = served.agent();
+    assertEquals(await agent.errno("open", served.mountpoint, O_RDWR | O_TMPFILE, 0o600), "0");
+    assertEquals((await served.event("tmpfile")).viaLibfuse, !direct && version.minor >= 17);
+    assertEquals(await agent.errno("birth", served.mountpoint), "EREMOTEIO");
+    assertEquals((await served.event("statx")).viaLibfuse, !direct && version.minor >= 18);
+  },
+);
 
 test("session: invalidating what the kernel does not know is ENOENT", async (served) => {
   assertEquals((await served.event("mounted")).invalidated, -2);

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
 import { FUSE_GETATTR } from "../../ffi/fuse/kernel.ts";
 import { type ReplyChannel, Request } from "../../ffi/fuse/request.ts";
-import { type Call, call, type Steps } from "../../fs/calls.ts";
+import { type Call, call, type Step, type Steps } from "../../fs/calls.ts";
 import type { Acting } from "../../fs/caller.ts";
 import { Context } from "../../fs/context.ts";
 import { type CallThreads, Tasks } from "../../fs/tasks.ts";
@@ -51,7 +51,7 @@ function scene({ busy = false } = {}) {
 }
 
 /** Makes these calls, one after the other, and answers with the last result. */
-function operation(...calls: Call[]) {
+function operation(...calls: Step[]) {
   return function* (request: Request): Steps<void> {
     let result = 0;
     for (const one of calls) result = yield one;

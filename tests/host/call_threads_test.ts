@@ -20,7 +20,7 @@ import { check, cstr } from "../../ffi/sys/libc.ts";
 import { eventfd, PollSet } from "../../ffi/sys/poll.ts";
 import { StatxBuffer } from "../../ffi/sys/statx_buffer.ts";
 import { ROOT_ACTING } from "../../fs/caller.ts";
-import { type Call, call } from "../../fs/calls.ts";
+import { type Call, pending } from "../../fs/calls.ts";
 import { WorkerThreads } from "../../host/call_threads.ts";
 import { requires } from "../support/requirements.ts";
 
@@ -62,16 +62,19 @@ Deno.test({
     const name = cstr(`${directory}/file`);
     const acting = { uid: 1001, gid: 1002, groups: [], effective: 0n };
     const flags = O_CREAT | O_RDWR | O_CLOEXEC;
-    const fd = check(await calls.make(call("create", 0o027, AT_FDCWD, name, flags, 0o666), acting), "openat");
+    const fd = check(
+      await calls.make(pending("create", 0o027, AT_FDCWD, name, flags, 0o666), acting),
+      "openat",
+    );
     const text = new TextEncoder().encode("written elsewhere");
-    assertEquals(await calls.make(call("pwrite", fd, text, text.length, 0n)), text.length);
+    assertEquals(await calls.make(pending("pwrite", fd, text, text.length, 0n)), text.length);
     const back = new Uint8Array(20);
-    assertEquals(await calls.make(call("pread", fd, back.subarray(3), 17, 0n)), 17);
+    assertEquals(await calls.make(pending("pread", fd, back.subarray(3), 17, 0n)), 17);
     assertEquals(new TextDecoder().decode(back), "\0\0\0written elsewhere");
     const told = new StatxBuffer();
-    await calls.make(call("statx", AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, told));
+    await calls.make(pending("statx", AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, told));
     assertEquals([told.uid, told.gid, told.mode & 0o777, told.size], [1001, 1002, 0o640, 17n]);
-    assertEquals(await calls.make(call("fsync", -1)), -9);
+    assertEquals(await calls.make(pending("fsync", -1)), -9);
     closeFd(fd);
     await Deno.remove(directory, { recursive: true });
   },
@@ -83,14 +86,18 @@ Deno.test("call threads: calls that take their time hold up no other, up to the 
   const fifos = Array.from({ length: 17 }, (_, index) => cstr(`${directory}/${index}`));
   for (const fifo of fifos) check(mknodat(AT_FDCWD, fifo, S_IFIFO | 0o600, 0n), "mknodat");
   // Opening one waits until somebody opens its other end.
-  const opened = fifos.slice(0, 15).map((fifo) => calls.make(call("openat", AT_FDCWD, fifo, O_RDONLY, 0)));
-  assertEquals(await calls.make(call("fsync", -1)), -9);
-  opened.push(calls.make(call("openat", AT_FDCWD, fifos[15]!, O_RDONLY, 0)));
+  const opened = fifos.slice(0, 15).map((fifo) => calls.make(pending("openat", AT_FDCWD, fifo, O_RDONLY, 0)));
+  assertEquals(await calls.make(pending("fsync", -1)), -9);
+  opened.push(calls.make(pending("openat", AT_FDCWD, fifos[15]!, O_RDONLY, 0)));
   let over = false;
-  const late = calls.make(call("fsync", -1)).finally(() => over = true);
-  const takeBack = calls.threads.make(call("openat", AT_FDCWD, fifos[16]!, O_RDONLY, 0), ROOT_ACTING, () => {
-    throw new Error("a call that was taken back is over");
-  });
+  const late = calls.make(pending("fsync", -1)).finally(() => over = true);
+  const takeBack = calls.threads.make(
+    pending("openat", AT_FDCWD, fifos[16]!, O_RDONLY, 0),
+    ROOT_ACTING,
+    () => {
+      throw new Error("a call that was taken back is over");
+    },
+  );
   assert(takeBack(), "it has not begun");
   assertEquals(over, false);
   const ends = fifos.slice(0, 16).map((fifo) => check(openat(AT_FDCWD, fifo, O_WRONLY), "openat"));

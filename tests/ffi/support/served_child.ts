@@ -22,6 +22,7 @@ import { lines } from "../../support/fuse/wire.ts";
 export interface ServedOptions {
   readonly api?: MountApi;
   readonly library?: string;
+  readonly direct?: boolean;
   readonly mount?: {
     readonly readOnly?: boolean;
     readonly exec?: boolean;
@@ -161,6 +162,7 @@ using mount = prepareFuseMount(
 const session = new Session(mount.device.release(), {
   library,
   handlers,
+  direct: options.direct ?? false,
   hooks: { fault, interrupt },
 });
 const identity = mount.attach();
