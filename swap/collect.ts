@@ -29,15 +29,14 @@ import type { StoppedProcess } from "./stop.ts";
 import {
   isOnDevice,
   linkMode,
-  numbersIn,
   reach,
   type Reached,
-  readFdinfo,
   readLink,
   readSmapsOf,
   readStat,
   readStatus,
   readWhole,
+  TaskDescriptors,
 } from "./task_files.ts";
 import type { Tracee } from "./tracee.ts";
 import type { Obstacle, ResourceKind, SourceMount } from "./types.ts";
@@ -116,11 +115,15 @@ export class Collector {
   }
 
   /** Where a link of /proc leads, if that is on a source. */
-  #place(link: string, found: Reached | undefined = reach(link)): Place | undefined {
-    const source = found === undefined ? undefined : this.#sources.get(found.mountId);
-    if (source === undefined) return undefined;
-    const shown = readLink(link);
-    const { mode, ino, links } = found!;
+  #place(link: string): Place | undefined {
+    const found = reach(link);
+    if (found === undefined || !this.#sources.has(found.mountId)) return undefined;
+    return this.#placeOf(link, found, readLink(link));
+  }
+
+  /** The place of something on a source that was reached, and what the link shows. */
+  #placeOf(link: string, { mountId, mode, ino, links }: Reached, shown: Uint8Array | undefined): Place {
+    const source = this.#sources.get(mountId)!;
     // A path that is too long to be told.
     if (shown === undefined) return { source, path: new Uint8Array(), deleted: true, mode, ino, links, link };
     const whole = relativeTo(source.mountpoint, shown);
@@ -133,21 +136,21 @@ export class Collector {
 
   #table(task: Tracee): void {
     if (!this.#tables.add(task.tid)) return;
-    const base = `/proc/${task.tid}`;
-    const fds = numbersIn(`${base}/fd`) ?? [];
+    using descriptors = new TaskDescriptors(task.tid);
+    const fds = descriptors.numbers();
     const table: Table = { task, pid: task.tgid, count: fds.length, holders: [], registrations: [] };
-    for (const fd of fds) this.#descriptor(table, fd, `${base}/fd/${fd}`, `${base}/fdinfo/${fd}`);
+    for (const fd of fds) this.#descriptor(table, fd, descriptors);
     if (table.holders.length > 0) this.#inventory.tables.push(table);
   }
 
-  #descriptor(table: Table, fd: number, link: string, infoPath: string): void {
-    const found = reach(link);
+  #descriptor(table: Table, fd: number, descriptors: TaskDescriptors): void {
+    const found = descriptors.reach(fd);
     if (found === undefined) return;
     const type = found.mode & S_IFMT;
     if (this.#sources.has(found.mountId)) {
-      const info = readFdinfo(infoPath);
-      const place = this.#place(link, found);
-      if (info === undefined || place === undefined) return;
+      const info = descriptors.info(fd);
+      const place = this.#placeOf(`/proc/${table.task.tid}/fd/${fd}`, found, descriptors.link(fd));
+      if (info === undefined) return;
       const isOpen = (info.flags & O_PATH) === 0;
       if (isOpen && ((type === S_IFCHR && found.deviceMajor !== MEMORY_DEVICES) || type === S_IFBLK)) {
         const reason = "is a device that may not be opened a second time";
@@ -158,7 +161,7 @@ export class Collector {
       const holders = this.sockets.get(found.ino);
       if (holders === undefined) this.sockets.set(found.ino, [{ table, fd }]);
       else holders.push({ table, fd });
-    } else if (type === 0) this.#anonymous(table, fd, link, infoPath);
+    } else if (type === 0) this.#anonymous(table, fd, descriptors);
   }
 
   #add(table: Table, fd: number, info: FdInfo, place: Place | undefined): void {
@@ -174,19 +177,19 @@ export class Collector {
   }
 
   /** What has no type is a descriptor of the kernel's own making. */
-  #anonymous(table: Table, fd: number, link: string, infoPath: string): void {
-    const shown = readLink(link);
+  #anonymous(table: Table, fd: number, descriptors: TaskDescriptors): void {
+    const shown = descriptors.link(fd);
     const kind = shown === undefined ? undefined : classifyLink(shown);
     if (kind?.kind !== "anon") return;
     if (kind.name === "[eventpoll]") {
-      const info = readFdinfo(infoPath);
+      const info = descriptors.info(fd);
       if (info !== undefined) this.#epollHolders.push({ table, fd, targets: info.epoll });
     } else if (kind.name === "inotify") {
-      const info = readFdinfo(infoPath);
+      const info = descriptors.info(fd);
       if (info?.inotify.some((watch) => this.#leavesInode(watch))) this.#add(table, fd, info, undefined);
-    } else if (kind.name === "[io_uring]") this.#ring(table, fd, infoPath);
+    } else if (kind.name === "[io_uring]") this.#ring(table, fd, descriptors);
     else if (kind.name === "[fanotify]") {
-      const bytes = readWhole(infoPath);
+      const bytes = descriptors.infoText(fd);
       const text = bytes === undefined ? "" : new TextDecoder().decode(bytes);
       if (/^fanotify (ino|mnt_id|sdev)/m.test(text)) {
         this.#hinder(table.task, "inotify", { fd, reason: "is a fanotify group with marks" });
@@ -204,8 +207,8 @@ export class Collector {
   }
 
   /** Files that are registered with a ring cannot be taken out of it; their paths are all that is told of them. */
-  #ring(table: Table, fd: number, infoPath: string): void {
-    const bytes = readWhole(infoPath);
+  #ring(table: Table, fd: number, descriptors: TaskDescriptors): void {
+    const bytes = descriptors.infoText(fd);
     if (bytes === undefined) return;
     const files = /^UserFiles:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
     if (files !== null && files[1] === "0") return;

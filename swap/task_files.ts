@@ -39,19 +39,23 @@ const listing = new Uint8Array(new ArrayBuffer(32 * 1024));
 export function numbersIn(path: string): number[] | undefined {
   const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return undefined;
-  const numbers: number[] = [];
   try {
-    for (;;) {
-      const length = getdents64(fd, listing);
-      if (length <= 0) return length < 0 ? undefined : numbers;
-      const reader = new DirentReader(listing, length);
-      while (reader.next()) {
-        const number = digits(reader.nameStart, reader.nameEnd);
-        if (number >= 0) numbers.push(number);
-      }
-    }
+    return numbersOf(fd);
   } finally {
     closeFd(fd);
+  }
+}
+
+function numbersOf(directory: number): number[] | undefined {
+  const numbers: number[] = [];
+  for (;;) {
+    const length = getdents64(directory, listing);
+    if (length <= 0) return length < 0 ? undefined : numbers;
+    const reader = new DirentReader(listing, length);
+    while (reader.next()) {
+      const number = digits(reader.nameStart, reader.nameEnd);
+      if (number >= 0) numbers.push(number);
+    }
   }
 }
 
@@ -94,8 +98,8 @@ function readOn(fd: number, length: number): number {
  *
  * @returns bytes that are overwritten by the next call of a function of this module
  */
-export function readWhole(path: string): Uint8Array | undefined {
-  const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_CLOEXEC);
+export function readWhole(path: string, directory: number = AT_FDCWD): Uint8Array | undefined {
+  const fd = openat(directory, procPath(path), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return undefined;
   let length = 0;
   let count = 0;
@@ -110,12 +114,13 @@ export function readWhole(path: string): Uint8Array | undefined {
  *
  * @returns bytes that are overwritten by the next call of a function of this module
  */
-export function readRecord(path: string): Uint8Array | undefined {
-  const fd = openat(AT_FDCWD, procPath(path), O_RDONLY | O_CLOEXEC);
+export function readRecord(path: string, directory: number = AT_FDCWD): Uint8Array | undefined {
+  const fd = openat(directory, procPath(path), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return undefined;
   const length = readOn(fd, 0);
   closeFd(fd);
-  return length < record.length ? length < 0 ? undefined : record.subarray(0, length) : readWhole(path);
+  if (length < record.length) return length < 0 ? undefined : record.subarray(0, length);
+  return readWhole(path, directory);
 }
 
 /** What smaps tells of some of a task's mappings, by rising address; nothing of those that are gone. */
@@ -146,8 +151,8 @@ export function readStat(pid: number): TaskStat | undefined {
 }
 
 /** What fdinfo says of a descriptor; undefined when it is gone. */
-export function readFdinfo(path: string): FdInfo | undefined {
-  const bytes = readRecord(path);
+export function readFdinfo(path: string, directory: number = AT_FDCWD): FdInfo | undefined {
+  const bytes = readRecord(path, directory);
   return bytes === undefined ? undefined : parseFdinfo(bytes);
 }
 
@@ -160,8 +165,8 @@ export function commOf(pid: number): string {
 const text = new Uint8Array(new ArrayBuffer(4096));
 
 /** What a symbolic link of /proc says, a copy; undefined when it is gone or says nothing. */
-export function readLink(path: string): Uint8Array | undefined {
-  const length = readlinkat(AT_FDCWD, procPath(path), text);
+export function readLink(path: string, directory: number = AT_FDCWD): Uint8Array | undefined {
+  const length = readlinkat(directory, procPath(path), text);
   return length < 0 ? undefined : text.slice(0, length);
 }
 
@@ -182,12 +187,55 @@ export interface Reached {
 const reached = new StatxBuffer();
 
 /** What a link of /proc leads to: its mount and its type as the kernel knows it. Undefined when it leads nowhere. */
-export function reach(path: string): Reached | undefined {
+export function reach(path: string, directory: number = AT_FDCWD): Reached | undefined {
   const mask = STATX_MNT_ID | STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK;
-  const found = statx(AT_FDCWD, procPath(path), AT_STATX_DONT_SYNC, mask, reached);
+  const found = statx(directory, procPath(path), AT_STATX_DONT_SYNC, mask, reached);
   if (found < 0) return undefined;
   const { mode, ino, nlink, rdevMajor } = reached;
   return { mountId: Number(reached.mntId), mode, ino, links: nlink, deviceMajor: rdevMajor };
+}
+
+/** A task's descriptors: `fd` and `fdinfo` are opened once, and not looked up again for each of them. */
+export class TaskDescriptors implements Disposable {
+  readonly #links: number;
+  readonly #infos: number;
+
+  /** Of a task that is gone there are none. */
+  constructor(tid: number) {
+    const flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    this.#links = openat(AT_FDCWD, procPath(`/proc/${tid}/fd`), flags);
+    this.#infos = openat(AT_FDCWD, procPath(`/proc/${tid}/fdinfo`), flags);
+  }
+
+  /** Their numbers. */
+  numbers(): number[] {
+    return this.#links < 0 ? [] : numbersOf(this.#links) ?? [];
+  }
+
+  /** See {@linkcode reach}. */
+  reach(fd: number): Reached | undefined {
+    return reach(`${fd}`, this.#links);
+  }
+
+  /** See {@linkcode readLink}. */
+  link(fd: number): Uint8Array | undefined {
+    return readLink(`${fd}`, this.#links);
+  }
+
+  /** See {@linkcode readFdinfo}. */
+  info(fd: number): FdInfo | undefined {
+    return readFdinfo(`${fd}`, this.#infos);
+  }
+
+  /** The text of that; bytes that are overwritten by the next call of a function of this module. */
+  infoText(fd: number): Uint8Array | undefined {
+    return readWhole(`${fd}`, this.#infos);
+  }
+
+  /** Closes what was opened. */
+  [Symbol.dispose](): void {
+    for (const fd of [this.#links, this.#infos]) if (fd >= 0) closeFd(fd);
+  }
 }
 
 /** Whether a descriptor is open on a file of a device. */
