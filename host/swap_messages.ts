@@ -57,7 +57,16 @@ export interface SwapDetail {
   readonly tasks?: number;
 }
 
-/** How an order ended. `ok` false: nothing was changed, or all of it undone. */
+/** An order that was not carried out: nothing was changed, or all of it undone. */
+export interface SwapRefusal {
+  readonly ok: false;
+  /** What stood in the way. */
+  readonly obstacles: readonly Obstacle[];
+  /** The first of them, for people. */
+  readonly message: string;
+}
+
+/** How an order ended. */
 export type SwapOutcome =
   | {
     readonly ok: true;
@@ -65,7 +74,7 @@ export type SwapOutcome =
     /** How the real mount was put in the stub's place. */
     readonly method?: SwapMethod;
   }
-  | { readonly ok: false; readonly obstacles: readonly Obstacle[]; readonly message: string };
+  | SwapRefusal;
 
 /** What whoever orders a swap may want to know and to do meanwhile. None of these may throw. */
 export interface SwapHooks {
@@ -120,5 +129,5 @@ export interface TracerEvents {
    *
    * @param refusal how its order ended, when it was ended because it did not get on, and nothing had been changed
    */
-  failed(message: string, refusal?: SwapOutcome & { readonly ok: false }): void;
+  failed(message: string, refusal?: SwapRefusal): void;
 }

@@ -9,7 +9,7 @@ import { maxListedObstacles } from "../control/swap_words.ts";
 import { encodePath } from "../control/values.ts";
 import type { WireObstacle } from "../control/wire_swap.ts";
 import type { Obstacle } from "../swap/types.ts";
-import type { SwapOutcome } from "./swap_messages.ts";
+import type { SwapRefusal } from "./swap_messages.ts";
 
 /** An obstacle as the protocol has it. */
 export function wireObstacle({ path, ...rest }: Obstacle): WireObstacle {
@@ -18,7 +18,7 @@ export function wireObstacle({ path, ...rest }: Obstacle): WireObstacle {
 
 /** What a swap that was refused fails with: kind `swap_refused`, with the first obstacles and how many there are. */
 export function swapRefused(
-  { obstacles, message }: SwapOutcome & { readonly ok: false },
+  { obstacles, message }: SwapRefusal,
   data: ErrorData = {},
 ): ControlError {
   return new ControlError("swap_refused", message, {

@@ -7,7 +7,7 @@
 import { ownProgram } from "./own_program.ts";
 import type { Obstacle } from "../swap/types.ts";
 import { watchForStall } from "./stall_watch.ts";
-import type { SwapOrder, SwapOutcome, SwapReply, Tracer, TracerEvents } from "./swap_messages.ts";
+import type { SwapOrder, SwapRefusal, SwapReply, Tracer, TracerEvents } from "./swap_messages.ts";
 import { frame, FrameReader } from "./tracer_frames.ts";
 
 /**
@@ -51,14 +51,14 @@ const SHORTEST_STALL_MS = 1000;
 class RunningOrder {
   readonly #tracer: Deno.ChildProcess;
   #stop: () => void = () => {};
-  #refusal: (SwapOutcome & { readonly ok: false }) | undefined;
+  #refusal: SwapRefusal | undefined;
 
   constructor(tracer: Deno.ChildProcess) {
     this.#tracer = tracer;
   }
 
   /** How it ended, if this has ended it. */
-  get refusal(): (SwapOutcome & { readonly ok: false }) | undefined {
+  get refusal(): SwapRefusal | undefined {
     return this.#refusal;
   }
 

@@ -7,8 +7,7 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import { S_IFMT, S_IFSOCK } from "../ffi/sys/constants.ts";
 import { readProcFile } from "../ffi/sys/process.ts";
 import { mapFilesName, parseMaps } from "./procfs/maps.ts";
-import { parseStat } from "./procfs/stat.ts";
-import { allProcesses, numbersIn, reach, readLink, tasksOf } from "./task_files.ts";
+import { allProcesses, numbersIn, reach, readLink, readStat, readWhole, tasksOf } from "./task_files.ts";
 import type { Selection, SourceMount } from "./types.ts";
 import { listUnixSocketsOf, socketsOn } from "./unix_sockets_diag.ts";
 
@@ -108,10 +107,11 @@ export class Candidates {
     const wanted = (major: number, minor: number) =>
       this.#sources.some((source) => source.major === major && source.minor === minor);
     for (const tid of tids) {
-      const maps = readProcFile(`/proc/${tid}/maps`);
-      if (typeof maps === "number" || maps.length === 0) continue; // a thread that has ended has no memory
+      const maps = readWhole(`/proc/${tid}/maps`);
+      if (maps === undefined || maps.length === 0) continue; // a thread that has ended has no memory
+      const areas = parseMaps(maps, wanted);
       if (onSource(`/proc/${tid}/exe`)) return true;
-      return parseMaps(maps, wanted).some((area) => onSource(`/proc/${tid}/map_files/${mapFilesName(area)}`));
+      return areas.some((area) => onSource(`/proc/${tid}/map_files/${mapFilesName(area)}`));
     }
     return false;
   }
@@ -131,9 +131,9 @@ export function withDescendants(pids: readonly number[], tree: boolean): number[
   if (!tree) return [...pids];
   const children = new Map<number, number[]>();
   for (const pid of allProcesses()) {
-    const bytes = readProcFile(`/proc/${pid}/stat`);
-    if (typeof bytes === "number") continue;
-    const { ppid } = parseStat(bytes);
+    const stat = readStat(pid);
+    if (stat === undefined) continue;
+    const { ppid } = stat;
     children.set(ppid, [...(children.get(ppid) ?? []), pid]);
   }
   const found = new Set(pids);

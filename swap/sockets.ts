@@ -10,7 +10,6 @@ import { NR } from "../ffi/sys/arch.ts";
 import { F_SETFL, O_NONBLOCK } from "../ffi/sys/constants.ts";
 import { closeFd, fcntlSet } from "../ffi/sys/file.ts";
 import { check } from "../ffi/sys/libc.ts";
-import { readProcFile } from "../ffi/sys/process.ts";
 import type { Actor } from "./actor.ts";
 import {
   type ConnectCalls,
@@ -32,6 +31,7 @@ import {
   socketObstacle,
   SocketRefused,
 } from "./socket_holders.ts";
+import { readWhole } from "./task_files.ts";
 import type { SourceMount } from "./types.ts";
 import { hasQueued, judgeUnixSocket, type UnixMove, type UnixObstacle } from "./unix_sockets.ts";
 import { listUnixSocketsOf, socketsOn, type UnixSocket } from "./unix_sockets_diag.ts";
@@ -95,8 +95,8 @@ export function findSockets(
   }
   for (const [holder] of sockets.values()) {
     const { table, fd } = holder!;
-    const bytes = readProcFile(`/proc/${table.task.tid}/fdinfo/${fd}`);
-    if (typeof bytes === "number") continue;
+    const bytes = readWhole(`/proc/${table.task.tid}/fdinfo/${fd}`);
+    if (bytes === undefined) continue;
     const onTheirWay = /^scm_fds:\s*(\d+)/m.exec(new TextDecoder("latin1").decode(bytes));
     if (onTheirWay === null || onTheirWay[1] === "0") continue;
     const reason = "has descriptors on their way (SCM_RIGHTS)";

@@ -5,7 +5,7 @@ import { Container } from "./support/container.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { Recipe } from "./support/recipe.ts";
 import { Remote } from "./support/remote.ts";
-import { Runc } from "./support/runc.ts";
+import { runcWithVolume } from "./support/runc.ts";
 
 await e2e(
   "the recipe for a container without an engine, as it stands in docs/criu.md",
@@ -51,17 +51,7 @@ await e2e(
 );
 
 await e2e("the recipe for runc, as it stands in docs/criu.md", async (sandbox, binary) => {
-  const container = await Container.make(sandbox, ["mnt/net"]);
-  const volume = sandbox.directory("volume");
-  const remote = await Remote.make(sandbox);
-  await remote.attach();
-  await remote.mount(volume);
-  container.fill(volume);
-  const program = ["/holder", "/out/result", "/mnt/net"];
-  const runc = await Runc.make(sandbox, container.rootfs, program, {
-    source: volume,
-    destination: "/mnt/net",
-  });
+  const { container, volume, remote, runc } = await runcWithVolume(sandbox);
   const names = {
     "/etc/criu/box.conf": runc.criuOptions,
     box: runc.id,

@@ -2,27 +2,15 @@
 import { assertEquals } from "@std/assert";
 import { e2e } from "./support/case.ts";
 import { run } from "./support/child.ts";
-import { Container } from "./support/container.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
-import { Remote } from "./support/remote.ts";
-import { Runc } from "./support/runc.ts";
+import { runcWithVolume } from "./support/runc.ts";
 import { Spfs } from "./support/spfs.ts";
 
 await e2e(
   "a container of runc is restored while the file system of its volume is away, waits for that, and is swapped",
   async (sandbox, binary) => {
-    const container = await Container.make(sandbox, ["mnt/net"]);
-    const volume = sandbox.directory("volume");
+    const { container, volume, remote, runc } = await runcWithVolume(sandbox);
     const images = sandbox.directory("images");
-    const remote = await Remote.make(sandbox);
-    await remote.attach();
-    await remote.mount(volume);
-    container.fill(volume);
-    const program = ["/holder", "/out/result", "/mnt/net"];
-    const runc = await Runc.make(sandbox, container.rootfs, program, {
-      source: volume,
-      destination: "/mnt/net",
-    });
     const before = await runc.start();
     await until("the holder's set-up", () => container.lines.length > 0);
     assertEquals(container.lines, ["set-up ok"]);

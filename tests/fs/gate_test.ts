@@ -1,28 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
-import { type ReplyChannel, Request } from "../../ffi/fuse/request.ts";
 import { Gate } from "../../fs/gate.ts";
-
-/** Requests of a fake kernel that writes down the answers. */
-function fakeKernel() {
-  const answers: [unique: bigint, answer: number][] = [];
-  const outstanding = new Map<bigint, Request>();
-  const channel: ReplyChannel = {
-    data: (request) => (answers.push([request.unique, 0]), 0),
-    error: (request, errno) => (answers.push([request.unique, errno]), 0),
-    none: () => {},
-  };
-  const request = (unique: bigint, pid = 1000) => {
-    const bytes = new Uint8Array(40);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, 40, true);
-    view.setUint32(4, 3, true);
-    view.setBigUint64(8, unique, true);
-    view.setUint32(32, pid, true);
-    return new Request(bytes, view, 40, 0n, channel, outstanding);
-  };
-  return { answers, outstanding, request };
-}
+import { fakeKernel } from "./support/fake_kernel.ts";
 
 Deno.test("gate: what waits is served oldest first on release, once each", async () => {
   const kernel = fakeKernel();
@@ -67,8 +46,8 @@ Deno.test("gate: an interrupt without a pending signal ends no wait; the signal 
 Deno.test("gate: an interrupt with a pending signal answers EINTR at once, others go on waiting", () => {
   const kernel = fakeKernel();
   const gate = new Gate({ serve: () => {}, waitEnded: (tid) => tid === 42 }, "any");
-  const first = kernel.request(1n, 42);
-  const second = kernel.request(2n, 43);
+  const first = kernel.request(1n, { pid: 42 });
+  const second = kernel.request(2n, { pid: 43 });
   gate.park(first);
   gate.park(second);
   gate.interrupt(first);

@@ -1,12 +1,12 @@
 /** Operations whose calls other threads make: what is told to whom, and what is kept for how long. Without a mount. */
 import { assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
-import { FUSE_GETATTR } from "../../ffi/fuse/kernel.ts";
-import { type ReplyChannel, Request } from "../../ffi/fuse/request.ts";
+import type { Request } from "../../ffi/fuse/request.ts";
 import { type Call, call, type Step, type Steps } from "../../fs/calls.ts";
 import type { Acting } from "../../fs/caller.ts";
 import { Context } from "../../fs/context.ts";
 import { type CallThreads, Tasks } from "../../fs/tasks.ts";
+import { fakeKernel } from "./support/fake_kernel.ts";
 
 /** A call that is being made until `done` is called, or it is taken back. */
 interface Made {
@@ -17,22 +17,7 @@ interface Made {
 
 /** Tasks with threads that do what the test says; `busy`: a call that was not begun can be taken back. */
 function scene({ busy = false } = {}) {
-  const answers: [unique: bigint, answer: number][] = [];
-  const outstanding = new Map<bigint, Request>();
-  const channel: ReplyChannel = {
-    data: (request) => (answers.push([request.unique, 0]), 0),
-    error: (request, errno) => (answers.push([request.unique, errno]), 0),
-    none: () => {},
-  };
-  const request = (unique: bigint, uid = 0, pid = Deno.pid) => {
-    const view = new DataView(new ArrayBuffer(40));
-    view.setUint32(0, 40, true);
-    view.setUint32(4, FUSE_GETATTR, true);
-    view.setBigUint64(8, unique, true);
-    view.setUint32(24, uid, true);
-    view.setUint32(32, pid, true);
-    return new Request(new Uint8Array(view.buffer), view, 40, 0n, channel, outstanding);
-  };
+  const { answers, request } = fakeKernel();
   const made: Made[] = [];
   const threads: CallThreads = {
     make(call, acting, done) {
@@ -69,8 +54,8 @@ Deno.test("tasks: whose calls return first is answered first, each call made as 
       yield call("fsync", fd + 1);
       request.replyOk();
     };
-  tasks.start(request(1n, 1001), acts(10));
-  tasks.start(request(2n, 1002), acts(20));
+  tasks.start(request(1n, { uid: 1001 }), acts(10));
+  tasks.start(request(2n, { uid: 1002 }), acts(20));
   made[1]!.done(0);
   made[0]!.done(0);
   assertEquals(made.map(({ call, acting }) => [call.args[0], acting.uid]), [
@@ -88,7 +73,7 @@ Deno.test("tasks: whose calls return first is answered first, each call made as 
 
 Deno.test("tasks: who is killed is answered at once; the call comes back later, is followed by no other, and answers nobody", () => {
   const { answers, request, made, tasks, failures } = scene();
-  const killed = request(1n, 0, 0); // of a task that /proc does not show the kernel's word is all there is
+  const killed = request(1n, { pid: 0 }); // of a task that /proc does not show the kernel's word is all there is
   tasks.start(killed, operation(call("fsync", 10), call("fsync", 11), call("close", 12)));
   tasks.interrupt(killed);
   assertEquals(answers, [[1n, Errno.EINTR]]);
@@ -100,11 +85,11 @@ Deno.test("tasks: who is killed is answered at once; the call comes back later, 
 
 Deno.test("tasks: a call that has not begun when its caller is killed is not made, but for a close", () => {
   const { answers, request, made, tasks } = scene({ busy: true });
-  const killed = request(1n, 0, 0);
+  const killed = request(1n, { pid: 0 });
   tasks.start(killed, operation(call("fsync", 10)));
   tasks.interrupt(killed);
   assertEquals([answers, made], [[[1n, Errno.EINTR]], []]);
-  const closes = request(2n, 0, 0);
+  const closes = request(2n, { pid: 0 });
   tasks.start(closes, operation(call("close", 10)));
   tasks.interrupt(closes);
   assertEquals(made.map(({ call }) => call.name), ["close"], "what is open would stay so");

@@ -5,6 +5,7 @@ import type {
   RunSwap,
   SwapOrder,
   SwapOutcome,
+  SwapRefusal,
   SwapReply,
   TracerEvents,
   TracerRequest,
@@ -141,7 +142,7 @@ Deno.test("swap jobs: a tracer that breaks is ended, its order fails as internal
 Deno.test("swap jobs: when a tracer was ended because it did not get on, its order is refused, and the next gets a new one", async () => {
   const { run, tracers } = make();
   const [first, second] = [run(order("/a")), run(order("/b"))];
-  const refusal: SwapOutcome & { ok: false } = { ok: false, obstacles: [], message: "did not answer" };
+  const refusal: SwapRefusal = { ok: false, obstacles: [], message: "did not answer" };
   tracers[0]!.events.failed("it ended by SIGKILL", refusal);
   assertEquals(await first, refusal);
   tracers[1]!.reply({ outcome: moved });

@@ -104,7 +104,11 @@ const cases: RefusedCase[] = [
     reason: /lease/,
     by: "fd",
   },
-  ...(["posix", "ofd"] as const).map((name): RefusedCase => ({
+  ...([
+    ["posix", "posix", (fd) => fcntlLock(fd, F_OFD_SETLK, writeLockOfAll())],
+    ["ofd", "ofd", (fd) => fcntlLock(fd, F_OFD_SETLK, writeLockOfAll())],
+    ["flock", "alone", (fd) => flock(fd, LOCK_EX | LOCK_NB)],
+  ] satisfies [string, string, (fd: number) => number][]).map(([name, path, lock]): RefusedCase => ({
     promise: `a lock (${name}) on a file that somebody else has locked on the target is refused`,
     victim: "locks",
     cases: [name],
@@ -113,27 +117,12 @@ const cases: RefusedCase[] = [
     reason: /somebody else/,
     by: "path",
     prepare: ({ sides: [, b] }) => {
-      const file = Fd.own(check(openat(AT_FDCWD, cstr(`${b.path}/${name}`), O_RDWR | O_CLOEXEC), "openat"));
-      check(fcntlLock(file.raw, F_OFD_SETLK, writeLockOfAll()), "fcntl");
+      const file = Fd.own(check(openat(AT_FDCWD, cstr(`${b.path}/${path}`), O_RDWR | O_CLOEXEC), "openat"));
+      check(lock(file.raw), `lock ${path}`);
       return file;
     },
     order: { deadlineMs: 500 },
   })),
-  {
-    promise: "a lock (flock) on a file that somebody else has locked on the target is refused",
-    victim: "locks",
-    cases: ["flock"],
-    pair: "twins",
-    kind: "lock",
-    reason: /somebody else/,
-    by: "path",
-    prepare: ({ sides: [, b] }) => {
-      const file = Fd.own(check(openat(AT_FDCWD, cstr(`${b.path}/alone`), O_RDWR | O_CLOEXEC), "openat"));
-      check(flock(file.raw, LOCK_EX | LOCK_NB), "flock");
-      return file;
-    },
-    order: { deadlineMs: 500 },
-  },
   {
     promise: "an inotify instance with events that were not read yet is refused, and loses none",
     victim: "events",

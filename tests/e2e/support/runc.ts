@@ -7,6 +7,8 @@
 import { basename } from "@std/path";
 import { criuPath } from "../../../tools/criu.ts";
 import { run } from "./child.ts";
+import { Container } from "./container.ts";
+import { Remote } from "./remote.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** What of config.json is changed here. */
@@ -148,4 +150,22 @@ export class Runc {
       throw new Error(`${(error as Error).message}\n${log}`);
     }
   }
+}
+
+/** A container that is ready to be started: its program, a holder, uses a volume, which is on a file system of its own. */
+export async function runcWithVolume(
+  sandbox: Sandbox,
+): Promise<{ container: Container; volume: string; remote: Remote; runc: Runc }> {
+  const container = await Container.make(sandbox, ["mnt/net"]);
+  const volume = sandbox.directory("volume");
+  const remote = await Remote.make(sandbox);
+  await remote.attach();
+  await remote.mount(volume);
+  container.fill(volume);
+  const program = ["/holder", "/out/result", "/mnt/net"];
+  const runc = await Runc.make(sandbox, container.rootfs, program, {
+    source: volume,
+    destination: "/mnt/net",
+  });
+  return { container, volume, remote, runc };
 }
