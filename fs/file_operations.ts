@@ -107,6 +107,7 @@ export function fileOperations(context: Context): Operations {
   };
 
   const flush = function* (request: Request): Steps<void> {
+    if (context.passthrough.neverFlushes) return void request.replyError(Errno.ENOSYS);
     const handle = handles.get(kernel.fuse_flush_in.get.fh(request.view, ARGS));
     if (handle === undefined || handle.fd < 0) return void request.replyOk();
     // close(2) is where a network file system reports what it could not write: closing a duplicate asks for that report.

@@ -71,6 +71,7 @@ export class Passthrough {
   readonly #unused = new Map<Node, Backing>(); // longest unused first
   #device = -1;
   #local = false;
+  #mayCross = true;
 
   /** Registers files as `caller` switches. */
   constructor(caller: Caller) {
@@ -82,10 +83,12 @@ export class Passthrough {
    *
    * @param device `/dev/fuse` of a connection that has agreed to it; -1: it has not.
    * @param root a descriptor of the backing.
+   * @param mayCross whether other file systems may be mounted on it.
    */
-  begin(device: number, root: number): void {
+  begin(device: number, root: number, mayCross: boolean): void {
     const of = new StatfsBuffer();
     this.#local = statfs(root, of) >= 0 && LOCAL.has(of.type);
+    this.#mayCross = mayCross;
     if (this.#local) this.#device = device;
   }
 
@@ -95,6 +98,14 @@ export class Passthrough {
    */
   needsNoFlush({ node, flags, backing }: Handle): boolean {
     return this.#isLocal(node) && (backing !== undefined || (flags & O_ACCMODE) === O_RDONLY);
+  }
+
+  /**
+   * Whether no file of the mount has anything to tell at close(2), as `needsNoFlush` has it of one. The kernel, once told by ENOSYS, asks no
+   * more, and goes on to write back what is mapped.
+   */
+  get neverFlushes(): boolean {
+    return this.#local && !this.#mayCross;
   }
 
   /** Whether a node is a file on the backing itself and not on what may be mounted on it. */

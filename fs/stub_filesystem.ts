@@ -46,6 +46,14 @@ export interface StubOptions {
   readonly fault?: (request: Request, error: unknown) => void;
 }
 
+/** The real file system, for the first change to proxy mode. */
+export interface RealFilesystem {
+  /** Its root. */
+  readonly root: Fd;
+  /** Whether other file systems may be mounted on it, which would be served as well. */
+  readonly mayCross: boolean;
+}
+
 /** A mode cannot be entered; nothing has changed. */
 export class ModeError extends Error {
   /** `mode` is the one that was asked for. */
@@ -200,17 +208,17 @@ export class StubFilesystem implements Disposable {
    * Changes the mode. From `restore` on, every page that came from the placeholder is dropped before anybody can see it again. To
    * `proxy` for the first time, `real` is adopted. On failure the mode stays, but for restore, which then has become stub.
    *
-   * @param real the root of the real file system, owned by us from here on, also on failure; ignored when there is one already.
+   * @param real the real file system, its root owned by us from here on, also on failure; ignored when there is one already.
    * @throws {ModeError}, {AdoptionError}, {SysError}; TypeError while another change is under way.
    */
   async setMode(
     session: Session,
     mode: Mode,
-    real?: Fd,
+    real?: RealFilesystem,
     missing: MissingPolicy = "refuse",
   ): Promise<ModeChange> {
     using owned = new DisposableStack();
-    if (real !== undefined) owned.use(real);
+    if (real !== undefined) owned.use(real.root);
     if (this.#changing) throw new TypeError("a change of mode is under way");
     const backing: BackingKind = this.#placeholder === undefined || real !== undefined
       ? "real"
@@ -310,8 +318,12 @@ export class StubFilesystem implements Disposable {
     }
   }
 
-  #adopt(session: Session, real: Fd, missing: MissingPolicy): Pick<ModeChange, "stale" | "litter"> {
-    const { stale, litter } = adopt(this.#context, real, this.#origins, missing);
+  #adopt(
+    session: Session,
+    real: RealFilesystem,
+    missing: MissingPolicy,
+  ): Pick<ModeChange, "stale" | "litter"> {
+    const { stale, litter } = adopt(this.#context, real.root, this.#origins, missing);
     this.#placeholder!.close();
     this.#placeholder = undefined;
     this.#context.answers.times = this.#options.times;
@@ -323,7 +335,7 @@ export class StubFilesystem implements Disposable {
       });
     } else {
       const agreed = (session.init.flags2 & kernel.FUSE_PASSTHROUGH) !== 0;
-      this.#context.passthrough.begin(agreed ? session.device : -1, root.fd);
+      this.#context.passthrough.begin(agreed ? session.device : -1, root.fd, real.mayCross);
     }
     return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }

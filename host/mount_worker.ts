@@ -154,8 +154,8 @@ class Mount {
     return change;
   }
 
-  async #changeMode({ mode, backingFd, missing }: SetModeRequest): Promise<SetModeResult> {
-    const real = backingFd === undefined ? undefined : Fd.own(backingFd);
+  async #changeMode({ mode, backingFd, mayCross = true, missing }: SetModeRequest): Promise<SetModeResult> {
+    const real = backingFd === undefined ? undefined : { root: Fd.own(backingFd), mayCross };
     const change = await this.#filesystem.setMode(this.#session, mode, real, missing);
     const warn = (text: string) => post({ event: "log", level: "warn", text });
     for (const path of change.stale) warn(`${pathText(path)}: not on the real file system`);

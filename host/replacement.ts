@@ -92,11 +92,13 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
       return await run("mount", { type, source, attributes, parameters, network }, { signal, late: discard });
     },
     async proxy(mountFd) {
+      const mayCross = params.type === "rbind" || await helperOf(params) !== undefined;
       const backingFd = dup(mountFd);
       if (backingFd < 0) throw new SysError("fcntl", -backingFd);
       const { previous, waited } = await mount.handle.call("setMode", {
         mode: "proxy",
         backingFd,
+        mayCross,
         missing: params.missing,
       });
       mount.setMode("proxy");

@@ -112,6 +112,8 @@ export interface SetModeRequest {
    * the change fails. Absent when the worker has one already.
    */
   readonly backingFd?: number;
+  /** Whether other file systems may be mounted on it. */
+  readonly mayCross?: boolean;
   /** Open files that the real file system does not have: refuse the change (when absent), or leave them stale. */
   readonly missing?: "refuse" | "stale";
 }

@@ -27,6 +27,7 @@ import { releaseLate, StopError, StoppedSet } from "./stop.ts";
 import type { Tracee } from "./tracee.ts";
 import { type Step, Transaction } from "./transaction.ts";
 import type { Obstacle, Selection, SourceMount, SwapResult } from "./types.ts";
+import { Wakefulness } from "./wakefulness.ts";
 import { describe } from "./words.ts";
 
 /** What is to be done. */
@@ -118,6 +119,7 @@ function attempt(
   let result: Omit<SwapResult, "stoppedMs">;
   let began: number | undefined;
   {
+    using _awake = new Wakefulness();
     using stopped = new StoppedSet();
     // Before they stop, so that the tasks that did not stop in time go on.
     stopped.stop(found, () => candidates.next(), performance.now() + stopMs);

@@ -10,8 +10,8 @@
  * A task that is killed is dying until its end has been waited for. As long as it has not been, its process does not end for its parent, and
  * a thread of it that executes a program waits for ever.
  *
- * Between calls the task has its own registers and signal mask, so that a tracer which dies leaves a task that goes on. All of it is synchronous and
- * belongs to the thread that seized the task.
+ * Between calls the task has its own registers and signal mask, or is in code that gives them back to it, so that a tracer which dies leaves a task
+ * that goes on. All of it is synchronous and belongs to the thread that seized the task.
  *
  * @module
  */
@@ -39,7 +39,7 @@ import {
   tgkill,
   Window,
 } from "../ffi/sys/ptrace.ts";
-import { CODE_SIZE, DATA, injection, SCRATCH_SIZE, TABLE, TABLE_CALLS } from "./arch/injection.ts";
+import { CODE_SIZE, COMMAND, DATA, injection, SCRATCH_SIZE, TABLE_CALLS } from "./arch/injection.ts";
 import { interruptedSequence } from "./restartable_sequence.ts";
 import type { Work } from "./side_by_side.ts";
 import { type Call, RemoteError, TaskGone } from "./remote_call.ts";
@@ -59,7 +59,8 @@ const MAP_PRIVATE_ANONYMOUS = 0x22;
 const registers = new Window(512);
 const registerVector = new Window(16);
 const maskBytes = new Window(8);
-const table = new Window(TABLE_CALLS * 64 + 64);
+/** The command, and the table behind it. */
+const table = new Window(8 + TABLE_CALLS * 64 + 64);
 const block = new Window(512);
 const codeBytes = new Window(injection.code.length);
 codeBytes.bytes.set(injection.code);
@@ -70,6 +71,29 @@ const UNSET = 0x7fffffffffffffffn;
 function setVector(window: Window, size: number): void {
   registerVector.view.setBigUint64(0, window.address, true);
   registerVector.view.setBigUint64(8, BigInt(size), true);
+}
+
+/** A copy of what `registers` has. */
+class KeptRegisters {
+  readonly #bytes = new Uint8Array(new ArrayBuffer(injection.registersSize));
+  readonly view = new DataView(this.#bytes.buffer);
+
+  keep(): void {
+    this.#bytes.set(registers.bytes.subarray(0, injection.registersSize));
+  }
+
+  /** Puts them back there. */
+  use(): void {
+    registers.bytes.set(this.#bytes);
+  }
+}
+
+/** Puts an argument of a system call somewhere. */
+function putWord(view: DataView, at: number, value: number | bigint): void {
+  if (typeof value === "number") {
+    view.setInt32(at, value, true); // modulo 2^32
+    view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
+  } else view.setBigInt64(at, BigInt.asIntN(64, value), true);
 }
 
 /** One traced task. */
@@ -87,14 +111,16 @@ export class Tracee {
   #signal = 0;
   #heldStop = 0;
   // What it stopped with, for the kernel to go on from: what becomes of an interrupted call depends on the signals that come until then.
-  readonly #original = new DataView(new ArrayBuffer(injection.registersSize));
+  readonly #original = new KeptRegisters();
   // What it goes on with when nobody is there any more to load that.
-  readonly #resume = new DataView(new ArrayBuffer(injection.registersSize));
+  readonly #resume = new KeptRegisters();
   #compat = false;
   #changed = false;
   // Whether it has a seccomp filter, which comes back when the tracer dies: it may be killed for the calls that it is in the middle of.
   #filtered = false;
   #instruction: number | undefined;
+  // Whether it is in the scratch memory's code and has that one's signal mask: waiting for a command, and without a tracer on its way back.
+  #waits = false;
 
   private constructor(tid: number, tgid: number) {
     this.tid = tid;
@@ -154,7 +180,7 @@ export class Tracee {
       return "gone";
     }
     // One that was dying is another by now: a thread that has executed a program has taken its number, and has a new memory.
-    [this.scratch, this.#heldStop, this.#changed] = [0, 0, false];
+    [this.scratch, this.#heldStop, this.#changed, this.#waits] = [0, 0, false, false];
     this.#state = "stopped";
     this.#save();
     return this.gone ? "gone" : "stopped";
@@ -197,17 +223,11 @@ export class Tracee {
     }
     const size = Number(registerVector.view.getBigUint64(8, true));
     this.#compat = size !== injection.registersSize || injection.isCompat(registers.view);
-    this.#copy(registers.view, this.#original);
-    this.#copy(registers.view, this.#resume);
+    this.#original.keep();
+    this.#resume.keep();
     if (this.#compat) return;
-    this.#changed = injection.makeAgain(this.#original);
-    injection.restart(this.#resume, this.#changed);
-  }
-
-  #copy(from: DataView, to: DataView): void {
-    for (let at = 0; at < injection.registersSize; at += 8) {
-      to.setBigInt64(at, from.getBigInt64(at, true), true);
-    }
+    this.#changed = injection.makeAgain(this.#original.view);
+    injection.restart(this.#resume.view, this.#changed);
   }
 
   /**
@@ -217,10 +237,10 @@ export class Tracee {
    */
   enter(): void {
     if (this.#state !== "stopped") throw new TypeError(`task ${this.tid} is ${this.#state}`);
-    const abort = interruptedSequence(this.tid, injection.instruction(this.#resume));
+    const abort = interruptedSequence(this.tid, injection.instruction(this.#resume.view));
     if (abort !== undefined) {
-      injection.setInstruction(this.#original, abort);
-      injection.setInstruction(this.#resume, abort);
+      injection.setInstruction(this.#original.view, abort);
+      injection.setInstruction(this.#resume.view, abort);
     }
     this.#must(ptraceBuffer(PTRACE_GETSIGMASK, this.tid, 8, maskBytes.bytes));
     this.#mask = maskBytes.view.getBigUint64(0, true);
@@ -246,9 +266,11 @@ export class Tracee {
     this.#setRegisters();
   }
 
-  /** Between runs it is as it would go on by itself. */
+  /** Now it is as it would go on by itself. */
   #endUndisturbed(): void {
     this.#setMask(this.#mask);
+    this.#load(this.#resume);
+    this.#waits = false;
   }
 
   #mapScratch(): void {
@@ -268,7 +290,7 @@ export class Tracee {
       if (result < 0n) throw new RemoteError(this.tid, 0, protect, Number(-result));
     }
     block.bytes.fill(0);
-    injection.fillResumeBlock(this.#resume, this.#mask, this.#signal, block.view);
+    injection.fillResumeBlock(this.#resume.view, this.#mask, this.#signal, block.view);
     this.write(this.scratch + CODE_SIZE, block, block.bytes.length);
   }
 
@@ -298,7 +320,7 @@ export class Tracee {
    * @throws {TaskGone}
    */
   call(number: number, ...args: (number | bigint)[]): bigint {
-    this.#copy(this.#resume, registers.view);
+    this.#resume.use();
     this.#instruction ??= syscallInstructionOf(this.tid);
     injection.forCall(registers.view, this.#instruction, number, args.map(BigInt));
     this.#beginUndisturbed();
@@ -306,10 +328,9 @@ export class Tracee {
       this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
       if (this.#nextStop() === SYSCALL_STOP) stops++;
     }
-    this.#endUndisturbed();
     this.#getRegisters();
     const result = injection.result(registers.view);
-    this.#load(this.#resume);
+    this.#endUndisturbed();
     return result;
   }
 
@@ -337,27 +358,29 @@ export class Tracee {
 
   *#run(calls: readonly Call[], first: number, count: number, results: bigint[]): Work {
     const { view } = table;
+    view.setBigInt64(0, 1n, true);
     for (let i = 0; i < count; i++) {
       const call = calls[first + i]!;
-      for (let word = 0; word < 7; word++) {
-        view.setBigInt64(i * 64 + word * 8, BigInt.asIntN(64, BigInt(call[word] ?? 0)), true);
-      }
-      view.setBigInt64(i * 64 + 56, UNSET, true);
+      for (let word = 0; word < 7; word++) putWord(view, 8 + i * 64 + word * 8, call[word] ?? 0);
+      view.setBigInt64(8 + i * 64 + 56, UNSET, true);
     }
-    view.setBigInt64(count * 64, -1n, true);
-    this.write(this.scratch + TABLE, table, count * 64 + 8);
-    this.#copy(this.#resume, registers.view);
-    injection.forCode(registers.view, this.scratch);
-    this.#beginUndisturbed();
+    view.setBigInt64(8 + count * 64, -1n, true);
+    this.write(this.scratch + COMMAND, table, 8 + count * 64 + 8);
+    if (!this.#waits) {
+      this.#resume.use();
+      injection.forCode(registers.view, this.scratch);
+      this.#beginUndisturbed();
+      this.#waits = true;
+    }
     do {
       this.#must(ptrace(PTRACE_CONT, this.tid, 0, 0));
       if (!this.#filtered) yield;
     } while (this.#nextStop() !== this.#signal);
-    this.#endUndisturbed();
-    this.#load(this.#resume);
-    this.read(this.scratch + TABLE, table, count * 64);
+    // What it does without a tracer, its filter may not allow.
+    if (this.#filtered) this.#endUndisturbed();
+    this.read(this.scratch + COMMAND, table, 8 + count * 64);
     for (let i = 0; i < count; i++) {
-      const result = view.getBigInt64(i * 64 + 56, true);
+      const result = view.getBigInt64(8 + i * 64 + 56, true);
       if (result === UNSET || (result < 0n && result > -4096n)) {
         const errno = result === UNSET ? Errno.EINTR : Number(-result);
         throw new RemoteError(this.tid, first + i, calls[first + i]!, errno);
@@ -366,8 +389,8 @@ export class Tracee {
     }
   }
 
-  #load(what: DataView): void {
-    this.#copy(what, registers.view);
+  #load(what: KeptRegisters): void {
+    what.use();
     this.#setRegisters();
   }
 

@@ -6,13 +6,14 @@
  * ```
  * scratch            code: runs a table of system calls until the first error, then sends itself a signal, which stops it
  * scratch + 0x10000  resume block: the registers and the signal mask to go on with, for the code's own use (see below)
+ *        + 0x1f8     the command: not 0 when there is another table to be run, set to 0 by the code when it begins with that
  *        + 0x200     the table, 64 bytes an entry: number (negative ends the table), six arguments, result
  *        + DATA      whatever the calls read and write
  * ```
  *
- * The signal is one whose default is to be ignored. With a tracer it never arrives: the tracer sees the stop and drops it. When the
- * tracer has died meanwhile, nobody stops the code, and it goes on by itself to where the task was: so the death of spfs leaves tasks
- * that run.
+ * The signal is one whose default is to be ignored. With a tracer it never arrives: the tracer sees the stop and drops it, and the task
+ * stays there until it is given another command, or registers. When the tracer has died, nobody stops the code and there is no command, and
+ * it goes on by itself to where the task was: so the death of spfs leaves tasks that run.
  *
  * @module
  */
@@ -24,8 +25,10 @@ import { x86_64 } from "./x86_64.ts";
 export const CODE_SIZE = 0x10000;
 /** Bytes of the whole scratch mapping. */
 export const SCRATCH_SIZE = 0x20000;
-/** Where the table is, from the beginning of the scratch mapping. */
-export const TABLE = CODE_SIZE + 0x200;
+/** Where the command is, 8 bytes, from the beginning of the scratch mapping. The table is behind it. */
+export const COMMAND = CODE_SIZE + 0x1f8;
+/** Where the table is. */
+export const TABLE = COMMAND + 8;
 /** How many calls fit in the table. */
 export const TABLE_CALLS = 500;
 /** Where data is, from the beginning of the scratch mapping. */

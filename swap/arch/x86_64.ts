@@ -6,7 +6,6 @@
 import { decodeBase64Lines } from "./code_bytes.ts";
 import type { Injection, Registers } from "./injection.ts";
 
-const BX = 40;
 const AX = 80;
 const DX = 96;
 const SI = 104;
@@ -33,19 +32,21 @@ const SYSCALL_LENGTH = 2n;
 const CLEARED_FLAGS = ~0x10700n;
 
 /*
+ * begin: movq $0,command(%rip); lea table(%rip),%rbx
  * loop: mov (%rbx),%rax; test %rax,%rax; js done
  *       mov 8(%rbx),%rdi; 16: %rsi; 24: %rdx; 32: %r10; 40: %r8; 48: %r9
  *       syscall; mov %rax,56(%rbx); cmp $-4095,%rax; jae done; add $64,%rbx; jmp loop
- * done: getpid, gettid; tgkill(%edi, %esi, signal): here the tracer takes over. Without one:
+ * done: getpid, gettid; tgkill(%edi, %esi, signal): here the tracer takes over.
+ *       cmpq $0,command(%rip); jne begin. Without a command:
  *       rt_sigprocmask(SIG_SETMASK, mask, 0, 8)
  *       lea flags(%rip),%rsp; popfq; mov ...(%rip) for all registers, %rsp last; jmp *ip(%rip)
  * Resume block: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di sp flags mask signal ip, 8 bytes each.
  */
 const CODE = `
-SIsDSIXAeCxIi3sISItzEEiLUxhMi1MgTItDKEyLSzAPBUiJQzhIPQHw//9zBkiDw0DrzLgnAAAADwWJx7i6AAAADwWJxosVRAAB
-ALjqAAAADwW4DgAAAL8CAAAASI01JAABADHSQboIAAAADwVIjSULAAEAnUyLPYP/AABMizWE/wAATIsthf8AAEyLJYb/AABIiy2H
-/wAASIsdiP8AAEyLHYn/AABMixWK/wAATIsNi/8AAEyLBYz/AABIiwWN/wAASIsNjv8AAEiLFY//AABIizWQ/wAASIs9kf8AAEiL
-JZL/AAD/Jaz/AAA=`;
+SMcF7QEBAAAAAABIjR3uAQEASIsDSIXAeCxIi3sISItzEEiLUxhMi1MgTItDKEyLSzAPBUiJQzhIPQHw//9zBkiDw0DrzLgnAAAADwWJ
+x7i6AAAADwWJxosVMgABALjqAAAADwVIgz2LAQEAAHWRuA4AAAC/AgAAAEiNNQgAAQAx0kG6CAAAAA8FSI0l7/8AAJ1Miz1n/wAATIs1
+aP8AAEyLLWn/AABMiyVq/wAASIsta/8AAEiLHWz/AABMix1t/wAATIsVbv8AAEyLDW//AABMiwVw/wAASIsFcf8AAEiLDXL/AABIixVz
+/wAASIs1dP8AAEiLPXX/AABIiyV2/wAA/yWQ/wAA`;
 
 /** The call that has been made although it answers EINTR. */
 const CLOSE = 3n;
@@ -98,7 +99,6 @@ export const x86_64: Injection = {
   },
   forCode(registers, scratch) {
     prepare(registers, scratch);
-    set(registers, BX, BigInt(scratch) + 0x10200n);
   },
   result: (registers) => get(registers, AX),
   fillResumeBlock(registers, mask, signal, block) {

@@ -103,3 +103,30 @@ passthroughTest("O_APPEND taken away by fcntl is away", async (mount) => {
   await agent.call("pwrite", fd, data("X"), 0);
   assertEquals(await Deno.readTextFile(`${mount.real}/f`), "Xbc");
 });
+
+for (const mayCross of [false, true]) {
+  passthroughTest(
+    `closing what was open before ${
+      mayCross
+        ? "asks the daemon each time, if something may be mounted on the real file system"
+        : "asks once"
+    }, and others see what was mapped`,
+    async (mount) => {
+      await mount.populate(file("f", 5));
+      await mount.shell("printf FFFFF > $R/f");
+      const agent = mount.agent();
+      const fd = await agent.number("open", mount.path("f"), O_RDWR);
+      await mount.stub();
+      await mount.proxy(mount.real, mayCross);
+      const address = await agent.number("mmap", 4096, 3, 1, fd, 0);
+      const count = 20;
+      for (let n = 0; n < count; n++) await agent.call("close", await agent.number("dup", fd));
+      const before = await served(mount);
+      for (let n = 0; n < count; n++) await agent.call("close", await agent.number("dup", fd));
+      assertEquals(await served(mount) - before, mayCross ? count : 0);
+      await agent.call("poke", address, data("mapped"));
+      await agent.call("close", fd);
+      assertEquals(await Deno.readTextFile(`${mount.real}/f`), "mappe");
+    },
+  );
+}

@@ -182,12 +182,12 @@ export class StubMount implements AsyncDisposable {
     return this.call("setMode", { type: "setMode", mode: "restore" });
   }
 
-  /** To proxy mode, onto a directory the first time. */
-  proxy(backing?: string): Promise<WorkerCalls["setMode"]["result"]> {
+  /** To proxy mode, onto a directory the first time. `mayCross`: whether other file systems may be mounted on it. */
+  proxy(backing?: string, mayCross = true): Promise<WorkerCalls["setMode"]["result"]> {
     return this.call("setMode", {
       type: "setMode",
       mode: "proxy",
-      ...(backing !== undefined && { backing }),
+      ...(backing !== undefined && { backing, mayCross }),
     });
   }
 
