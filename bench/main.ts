@@ -1,14 +1,15 @@
 /**
  * The benchmarks: `deno task bench [SECTION...] [--quick]`. JSON on stdout, a line for each figure on stderr.
  *
- * Sections: ready, call, memory, waiting, killed, operations, swap, restore; all of them when none is named. The compiled program is measured beside
- * `deno run` where dist/spfs exists; waiting, killed, operations, swap and restore are measured with one of them, the compiled one if it is there.
+ * Sections: ready, call, memory, waiting, killed, operations, project, swap, restore; all of them when none is named. The compiled program is measured beside
+ * `deno run` where dist/spfs exists; waiting, killed, operations, project, swap and restore are measured with one of them, the compiled one if it is there.
  *
  * @module
  */
 import { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import { type Binary, compiled, denoRun, isThere } from "../tests/e2e/support/spfs.ts";
 import { operations } from "./operations.ts";
+import { project } from "./project.ts";
 import { callRoundTrip, memory, ready } from "./startup.ts";
 import { restore } from "./restore.ts";
 import { replaceSwap, runSwap } from "./swap.ts";
@@ -90,6 +91,10 @@ const sections: Record<string, () => Promise<unknown>> = {
     }
     return { program: product.name, results };
   },
+  project: async () => ({
+    program: product.name,
+    results: await inSandbox((sandbox) => project(sandbox, product, quick ? 3 : 7)),
+  }),
   swap: async () => {
     const results: Record<string, unknown[]> = { "mount.replace": [], "swap.run": [] };
     for (const count of quick ? [1, 20] : [1, 100, 300]) {

@@ -1,10 +1,10 @@
 /**
  * `deno task test`: everything. Sets the machine up, makes the checks of `deno task ok`, compiles the product and CRIU's plugin, and runs
- * the tests that mount, the end-to-end tests among them, each file in a process of its own that is killed when its time is over. The last
- * line has the sums of all reports of `deno test`, to which a step that fails adds a failure.
+ * the tests that mount, the end-to-end tests among them, each file in a process of its own that is killed when its time is over; then those on NFS,
+ * in emulated machines. The last line has the sums of all reports of `deno test`, to which a step that fails adds a failure.
  *
- * What is run where follows from the names of test files, see `test_files.ts`. Arguments choose among the files of tests that mount:
- * `deno task test e2e` runs those with "e2e" in their path, and nothing else besides setup and compiling.
+ * What is run where follows from the names of test files, see `test_files.ts`. Arguments choose among the files of tests that mount and those on
+ * NFS: `deno task test e2e` runs those with "e2e" in their path, and nothing else besides setup and compiling.
  *
  * Tests take their Deno from Deno.execPath(), the executable from `dist/spfs`, and their temporary folders from TMPDIR. With
  * `SPFS_NO_SKIP=1` or `CI=true` what is missing fails instead of being skipped (`tests/support/requirements.ts`).
@@ -12,6 +12,7 @@
  * @module
  */
 
+import { runInMachine } from "../tests/vm/machine/run.ts";
 import { newerLibfuseFolder } from "./newer_libfuse.ts";
 import { ok } from "./ok.ts";
 import { OLDER_VERSION, olderDeno, olderDenoEnvironment } from "./older_deno.ts";
@@ -41,6 +42,8 @@ async function run(wanted: readonly string[]): Promise<TestReport> {
       reports.push(await testFile(path, " with libfuse3.so.4", { LD_LIBRARY_PATH: newer }));
     }
   }
+  const machine = files.machine.filter(chosen);
+  if (machine.length > 0) reports.push(await runInMachine(machine));
   return total(reports);
 }
 
