@@ -16,7 +16,7 @@ import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
 import { unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
-import { EMPTY_PATH, type Node } from "./nodes.ts";
+import { EMPTY_PATH, type Node } from "./node.ts";
 import type { Origins } from "./placeholder.ts";
 import { entriesOf, ResumedListing } from "./resumed_listing.ts";
 import { splitPath, walk } from "./walk.ts";

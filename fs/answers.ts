@@ -7,7 +7,7 @@ import * as kernel from "../ffi/fuse/kernel.ts";
 import { AnswerBuffer, type Request } from "../ffi/fuse/request.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import type { Handle } from "./handles.ts";
-import type { Node } from "./nodes.ts";
+import type { Node } from "./node.ts";
 
 /** A length of time as the kernel's answers have it. */
 export interface Span {

@@ -13,7 +13,7 @@ import { AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
 import { call, type Step, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import type { Handle } from "./handles.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./nodes.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node, ROOT } from "./node.ts";
 
 const {
   FATTR_ATIME,

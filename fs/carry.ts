@@ -41,7 +41,7 @@ import {
   STATX_BASIC_STATS,
 } from "../ffi/sys/constants.ts";
 import { type Caller, type Identity, ROOT_IDENTITY } from "./caller.ts";
-import { EMPTY_PATH, type Node } from "./nodes.ts";
+import { EMPTY_PATH, type Node } from "./node.ts";
 
 const CHUNK = 1 << 20;
 

@@ -12,7 +12,8 @@ import type { Steps } from "./calls.ts";
 import { Caller } from "./caller.ts";
 import { type Handle, HandleTable } from "./handles.ts";
 import { Holds } from "./holds.ts";
-import { type Node, NodeTable } from "./nodes.ts";
+import type { Node } from "./node.ts";
+import { NodeTable } from "./nodes.ts";
 import { Passthrough } from "./passthrough.ts";
 
 /** Serves one kind of request: answers it, at once or in steps. A SysError that it throws is its answer. */

@@ -14,7 +14,7 @@ import { AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, SEEK_SET } from "../ffi/sy
 import { call, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, directoryStream, type Handle } from "./handles.ts";
-import { ATTRIBUTE_MASK, type Node } from "./nodes.ts";
+import { ATTRIBUTE_MASK, type Node } from "./node.ts";
 import type { Entry, ResumedListing } from "./resumed_listing.ts";
 
 /** The answer to one READDIR or READDIRPLUS, as far as it is. */

@@ -12,7 +12,7 @@ import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { call, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags, type Handle } from "./handles.ts";
-import { EMPTY_PATH } from "./nodes.ts";
+import { EMPTY_PATH } from "./node.ts";
 
 // The ioctls that make sense on another's file, by command: how many bytes go in and come out (linux/fs.h).
 const IOCTLS: ReadonlyMap<number, { readonly input: number; readonly output: number }> = new Map([

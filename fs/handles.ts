@@ -23,7 +23,8 @@ import {
 import { call, type Steps } from "./calls.ts";
 import type { Caller, Identity } from "./caller.ts";
 import type { Holds } from "./holds.ts";
-import { EMPTY_PATH, type Node, type NodeTable } from "./nodes.ts";
+import { EMPTY_PATH, type Node } from "./node.ts";
+import type { NodeTable } from "./nodes.ts";
 import type { Backing, Passthrough } from "./passthrough.ts";
 import type { ResumedListing } from "./resumed_listing.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Node } from "./nodes.ts";
+import type { Node } from "./node.ts";
 
 /** What one operation holds. */
 export interface Held {

@@ -24,7 +24,7 @@ import { decodeDevice } from "./answers.ts";
 import { call, type Step, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import { backingFlags } from "./handles.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./node.ts";
 
 const SELF = cstr(".");
 

@@ -32,7 +32,7 @@ import { closeFd, ioctl, reopen, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import type { Caller, Identity } from "./caller.ts";
 import type { Handle } from "./handles.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./node.ts";
 
 /** A file of the backing that the kernel knows. */
 export interface Backing {

@@ -22,7 +22,7 @@ import { fileOperations } from "./file_operations.ts";
 import { Gate, type Parked } from "./gate.ts";
 import { type BackingKind, type Mode, refusal, verdict } from "./modes.ts";
 import { nameOperations } from "./name_operations.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./nodes.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./node.ts";
 import { type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
 import type { InterruptPolicy } from "./signals.ts";
 import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
