@@ -110,6 +110,11 @@ export const systemParts: readonly SystemPart[] = [
     packages: { apt: "runc", dnf: "runc", pacman: "runc", apk: "runc" },
   },
   {
+    name: "podman",
+    present: program("podman"),
+    packages: { apt: "podman", dnf: "podman", pacman: "podman", apk: "podman" },
+  },
+  {
     name: "iptables, by which CRIU keeps the network of a container still",
     present: program("iptables"),
     packages: { apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables" },

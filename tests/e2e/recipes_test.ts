@@ -5,7 +5,8 @@ import { Container } from "./support/container.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { Recipe } from "./support/recipe.ts";
 import { Remote } from "./support/remote.ts";
-import { runcWithVolume } from "./support/runc.ts";
+import { withVolume } from "./support/engine.ts";
+import { Runc } from "./support/runc.ts";
 
 await e2e(
   "the recipe for a container without an engine, as it stands in docs/criu.md",
@@ -51,7 +52,7 @@ await e2e(
 );
 
 await e2e("the recipe for runc, as it stands in docs/criu.md", async (sandbox, binary) => {
-  const { container, volume, remote, runc } = await runcWithVolume(sandbox);
+  const { container, volume, remote, engine: runc } = await withVolume(Runc, sandbox);
   const names = {
     "/etc/criu/box.conf": runc.criuOptions,
     box: runc.id,

@@ -7,8 +7,7 @@
 import { basename } from "@std/path";
 import { criuPath } from "../../../tools/criu.ts";
 import { run } from "./child.ts";
-import { Container } from "./container.ts";
-import { Remote } from "./remote.ts";
+import type { Engine } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** What of config.json is changed here. */
@@ -20,7 +19,7 @@ interface Spec {
 }
 
 /** A container, which is gone with its sandbox at the latest. */
-export class Runc {
+export class Runc implements Engine {
   readonly #sandbox: Sandbox;
   readonly #criu: string;
   /** Its name, which its cgroups have, too. */
@@ -58,6 +57,10 @@ export class Runc {
     return runc;
   }
 
+  get images(): string {
+    return this.#sandbox.at("images");
+  }
+
   /** A file with more options for CRIU. */
   get criuOptions(): string {
     return this.#sandbox.at("criu.conf");
@@ -76,23 +79,17 @@ export class Runc {
     ];
   }
 
-  /** Starts it, and returns the process id of its first process. */
   async start(): Promise<number> {
     await this.#runc("run", "--detach", "--bundle", this.#sandbox.at("bundle"), this.id);
+    Deno.mkdirSync(this.images);
     return await this.pid();
   }
 
-  /** Has CRIU dump it, which ends it. @throws {Error} with the end of CRIU's log */
-  async checkpoint(images: string): Promise<void> {
-    await this.#criuLog("dump", "checkpoint", "--image-path", images, this.id);
+  async checkpoint(): Promise<void> {
+    await this.#criuLog("dump", "checkpoint", "--image-path", this.images, this.id);
   }
 
-  /**
-   * Has CRIU restore it, and returns the process id of its first process. All processes are stopped, so that none of them has seen anything.
-   *
-   * @throws {Error} with the end of CRIU's log
-   */
-  async restoreStopped(images: string): Promise<number> {
+  async restoreStopped(): Promise<number> {
     Deno.writeTextFileSync(this.criuOptions, "leave-stopped\n");
     const bundle = this.#sandbox.at("bundle");
     await this.#criuLog(
@@ -102,26 +99,20 @@ export class Runc {
       "--bundle",
       bundle,
       "--image-path",
-      images,
+      this.images,
       this.id,
     );
     return await this.pid();
   }
 
-  /** Sends a signal to all its processes. */
   async kill(signal: string): Promise<void> {
     await this.#runc("kill", "--all", this.id, signal);
   }
 
-  /** Removes what is left of it when its processes have ended. */
   async delete(): Promise<void> {
     await this.#runc("delete", this.id);
-  }
-
-  /** The cgroups that there are of it. */
-  async cgroups(): Promise<string[]> {
-    const found = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", this.id]);
-    return found.split("\n").filter((line) => line !== "");
+    const left = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", this.id]);
+    if (left !== "") throw new Error(`cgroups are left: ${left}`);
   }
 
   /** The process id of its first process. */
@@ -150,22 +141,4 @@ export class Runc {
       throw new Error(`${(error as Error).message}\n${log}`);
     }
   }
-}
-
-/** A container that is ready to be started: its program, a holder, uses a volume, which is on a file system of its own. */
-export async function runcWithVolume(
-  sandbox: Sandbox,
-): Promise<{ container: Container; volume: string; remote: Remote; runc: Runc }> {
-  const container = await Container.make(sandbox, ["mnt/net"]);
-  const volume = sandbox.directory("volume");
-  const remote = await Remote.make(sandbox);
-  await remote.attach();
-  await remote.mount(volume);
-  container.fill(volume);
-  const program = ["/holder", "/out/result", "/mnt/net"];
-  const runc = await Runc.make(sandbox, container.rootfs, program, {
-    source: volume,
-    destination: "/mnt/net",
-  });
-  return { container, volume, remote, runc };
 }
