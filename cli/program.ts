@@ -174,7 +174,7 @@ function addReplaceCommands(program: Command, terminal: Terminal): void {
     )
     .option(
       "--network <path>",
-      "the network namespace to mount it in: /proc/PID/ns/net (default: spfs's own)",
+      "the network namespace to mount it in: /proc/PID/ns/net, or tree, that of the restored tree (default: spfs's own)",
     )
     .addOption(
       new Option(

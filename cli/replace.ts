@@ -20,7 +20,7 @@ export interface ReplaceOptions extends SocketOptions {
   wait?: boolean;
   /** Whether to use mount(8) helpers. */
   helper?: ReplaceParams["helper"];
-  /** The network namespace to mount it in. */
+  /** The network namespace to mount it in, or "tree". */
   network?: string;
   /** What to do about open files that the real file system does not have. */
   missing?: ReplaceParams["missing"];
@@ -51,7 +51,9 @@ export async function replace(mount: string, options: ReplaceOptions, terminal: 
     hold: options.hold,
     wait: options.wait,
     helper: options.helper,
-    network: options.network === undefined ? undefined : absolute(options.network),
+    network: options.network === undefined || options.network === "tree"
+      ? options.network
+      : absolute(options.network),
     missing: options.missing,
     swap: options.swap,
     retry: {

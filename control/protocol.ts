@@ -189,7 +189,7 @@ const mountReplace = lazily({
       wait: z._default(z.boolean(), false),
       retry: z.prefault(retryPolicy(), {}),
       helper: z._default(z.enum(["auto", "never", "always"]), "auto"),
-      network: z.optional(absolutePath),
+      network: z.optional(z.union([z.literal("tree"), absolutePath])),
       missing: z._default(z.enum(["refuse", "stale"]), "refuse"),
       swap: z._default(z.enum(swapModes), "auto"),
       swapProcesses: selection(),

@@ -55,8 +55,11 @@ export interface ReplaceParams {
   retry?: RetryParams | undefined;
   /** Whether to use mount(8) helpers such as mount.nfs: where the type has one ("auto", when absent), never or always. */
   helper?: "auto" | "never" | "always" | undefined;
-  /** The network namespace that the real file system is mounted in, as a path: /proc/PID/ns/net; that of spfs when absent. */
-  network?: WirePath | undefined;
+  /**
+   * The network namespace that the real file system is mounted in, as a path: /proc/PID/ns/net; "tree" for that of the restored tree, which
+   * `restore.check` tells; that of spfs when absent.
+   */
+  network?: "tree" | WirePath | undefined;
   /**
    * What to do about an open file that the real file system does not have: "refuse" the replacement (when absent), the requests keep
    * waiting; or go on and answer what uses the file ESTALE ("stale").

@@ -55,6 +55,8 @@ export class ManagedMount {
   replaced = false;
   /** What its replacement moved of running processes, and what it left. */
   swap: ReplaceStatus["swap"];
+  /** The first process of the tree that is restored with it, once that is known. */
+  tree: number | undefined;
   /** Set once when it is being ended: resolves to the number of requests answered. */
   ending: Promise<number> | undefined;
   /** Resolves when its session is over. */

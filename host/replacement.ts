@@ -8,7 +8,7 @@ import { ControlError } from "../control/errors.ts";
 import type { Params } from "../control/protocol.ts";
 import { Errno, SysError } from "../ffi/errno.ts";
 import { closeFd, dup } from "../ffi/sys/file.ts";
-import { pathText } from "../ffi/sys/libc.ts";
+import { cstr, pathText } from "../ffi/sys/libc.ts";
 import { readMountinfo } from "../ffi/sys/mountinfo.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { DelayedMount, type DelayedMountEffects, type DelayedMountObserver } from "./delayed_mount.ts";
@@ -75,7 +75,8 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
   };
   return {
     async attempt(signal) {
-      const { type, source, network } = params;
+      const { type, source } = params;
+      const network = networkOf(params, mount);
       const helper = await helperOf(params);
       signal.throwIfAborted();
       if (helper !== undefined) {
@@ -164,6 +165,14 @@ async function moveAndSwap(
     context.log.write("warn", `stays on the stub: ${describe(obstacle)}`, { mount: mount.id });
   }
   return outcome.method!;
+}
+
+/** @throws {ControlError} `system`, ENOENT, which is attempted again: the tree is not known yet */
+function networkOf({ network }: ReplaceParams, { tree }: ManagedMount): Uint8Array | undefined {
+  if (network !== "tree") return network;
+  if (tree !== undefined) return cstr(`/proc/${tree}/ns/net`).subarray(0, -1);
+  const message = "network: the restored tree is not known (restore.check)";
+  throw new ControlError("system", message, { errno: "ENOENT" });
 }
 
 async function helperOf({ type, helper }: ReplaceParams): Promise<MountHelper | undefined> {

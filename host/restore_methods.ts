@@ -123,6 +123,7 @@ export class RestoreMethods {
     }
     if (init !== undefined) refuseLocked(init, mounts);
     this.#init = init;
+    for (const mount of mounts) mount.tree = init;
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
   }
 

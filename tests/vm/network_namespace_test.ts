@@ -50,7 +50,7 @@ scenario(
     const images = await scene.dump(logger.pid, [...externalNetwork(network), "--network-lock", "skip"]);
     const before = logger.rounds;
     await server.unplug();
-    const standIn = await scene.standIn(images, { network });
+    const standIn = await scene.standIn(images, { network: "tree" });
     const pid = await images.restore(binary, standIn.spfs.socket, ["--inherit-fd", "fd[9]:outer"]);
     await standIn.spfs.parked("net", 1);
     logger.assertWaits(before);
