@@ -44,6 +44,7 @@ import { interruptedSequence } from "./restartable_sequence.ts";
 import type { Work } from "./side_by_side.ts";
 import { type Call, RemoteError, TaskGone } from "./remote_call.ts";
 import { readStatus, syscallInstructionOf } from "./task_files.ts";
+import { setVectorRegisters, vectorRegisters } from "./vector_registers.ts";
 import { isStop, nextStatus, NOTHING, statusBefore } from "./wait_status.ts";
 
 const SIGTRAP = 5;
@@ -114,6 +115,8 @@ export class Tracee {
   readonly #original = new KeptRegisters();
   // What it goes on with when nobody is there any more to load that.
   readonly #resume = new KeptRegisters();
+  // What its system calls would clear besides.
+  #vectors: Uint8Array | undefined;
   #compat = false;
   #changed = false;
   // Whether it has a seccomp filter, which comes back when the tracer dies: it may be killed for the calls that it is in the middle of.
@@ -181,6 +184,7 @@ export class Tracee {
     }
     // One that was dying is another by now: a thread that has executed a program has taken its number, and has a new memory.
     [this.scratch, this.#heldStop, this.#changed, this.#waits] = [0, 0, false, false];
+    this.#vectors = undefined;
     this.#state = "stopped";
     this.#save();
     return this.gone ? "gone" : "stopped";
@@ -242,6 +246,7 @@ export class Tracee {
       injection.setInstruction(this.#original.view, abort);
       injection.setInstruction(this.#resume.view, abort);
     }
+    if (injection.clearsVectors) this.#vectors = vectorRegisters(this.tid);
     this.#must(ptraceBuffer(PTRACE_GETSIGMASK, this.tid, 8, maskBytes.bytes));
     this.#mask = maskBytes.view.getBigUint64(0, true);
     const pending = readStatus(this.tid);
@@ -275,12 +280,12 @@ export class Tracee {
 
   #mapScratch(): void {
     const anonymous = [MAP_PRIVATE_ANONYMOUS, -1, 0] as const;
-    const mapped = this.call(NR.mmap, 0, SCRATCH_SIZE, PROT_RWX, ...anonymous);
+    const mapped = injection.runsWritten ? this.call(NR.mmap, 0, SCRATCH_SIZE, PROT_RWX, ...anonymous) : 0n;
     if (mapped > 0n) {
       this.scratch = Number(mapped);
       this.write(this.scratch, codeBytes, codeBytes.bytes.length);
     } else {
-      // Somewhere nothing may be writable and executable at once.
+      // Somewhere nothing may be writable and executable at once, or caches have to be told.
       const plain = this.call(NR.mmap, 0, SCRATCH_SIZE, PROT_RW, ...anonymous);
       if (plain < 0n) throw new RemoteError(this.tid, 0, [NR.mmap, 0, SCRATCH_SIZE], Number(-plain));
       this.scratch = Number(plain);
@@ -392,6 +397,7 @@ export class Tracee {
   #load(what: KeptRegisters): void {
     what.use();
     this.#setRegisters();
+    if (this.#vectors !== undefined) this.#must(setVectorRegisters(this.tid, this.#vectors));
   }
 
   /** Waits for its next stop and tells the signal of it, 0 for an event. A SIGSTOP, which no mask holds back, is kept for later. */

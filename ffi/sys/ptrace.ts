@@ -28,6 +28,8 @@ export const PTRACE_EVENT_STOP = 128;
 export const NT_PRSTATUS = 1;
 /** aarch64: the number of the system call that the task is in. */
 export const NT_ARM_SYSTEM_CALL = 0x404;
+/** aarch64: scalable vectors and their predicates, after a header. */
+export const NT_ARM_SVE = 0x405;
 
 export const WNOHANG = 1;
 /** Only children and tracees of the calling thread. */

@@ -49,6 +49,10 @@ export interface Injection {
   readonly syscallInstruction: Uint8Array;
   /** Whether the number of the system call that the task is in is a register set of its own (NT_ARM_SYSTEM_CALL). */
   readonly hasSyscallRegister: boolean;
+  /** Whether every system call clears vector registers (NT_ARM_SVE), which a task may have been in the middle of using. */
+  readonly clearsVectors: boolean;
+  /** Whether code that has been written from outside can be run as it is; otherwise it has to be made executable after it was written. */
+  readonly runsWritten: boolean;
   /** Where the task is. */
   instruction(registers: Registers): number;
   /** Sends it elsewhere: into a restartable sequence's abort handler. */

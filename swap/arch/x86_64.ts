@@ -71,6 +71,8 @@ export const x86_64: Injection = {
   code: decodeBase64Lines(CODE),
   syscallInstruction: new Uint8Array([0x0f, 0x05]),
   hasSyscallRegister: false,
+  clearsVectors: false,
+  runsWritten: true,
   instruction: (registers) => Number(registers.getBigUint64(IP, true)),
   setInstruction(registers, address) {
     set(registers, IP, BigInt(address));
