@@ -59,6 +59,18 @@ for (
   );
 }
 
+await swapTest(
+  "a program that computes keeps what its vector registers hold",
+  "same",
+  async (sandbox, pair) => {
+    const [a, b] = pair.sides;
+    const victim = await startVictim(sandbox, pair, { promise: "", victim: "vectors", cases: ["vectors"] });
+    await swap({ source: a.path, target: b.path, repeat: 10 });
+    await victim.check("after 10 swaps");
+    await victim.end();
+  },
+);
+
 const SWAPS = 200;
 /** The program and the swap have to share two cores with whatever else there is. */
 const DEADLINE_MS = 10_000;
