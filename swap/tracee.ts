@@ -39,7 +39,15 @@ import {
   tgkill,
   Window,
 } from "../ffi/sys/ptrace.ts";
-import { CODE_SIZE, COMMAND, DATA, injection, SCRATCH_SIZE, TABLE_CALLS } from "./arch/injection.ts";
+import {
+  CODE_SIZE,
+  COMMAND,
+  DATA,
+  injection,
+  type InterruptedCall,
+  SCRATCH_SIZE,
+  TABLE_CALLS,
+} from "./arch/injection.ts";
 import { interruptedSequence } from "./restartable_sequence.ts";
 import type { Work } from "./side_by_side.ts";
 import { type Call, RemoteError, TaskGone } from "./remote_call.ts";
@@ -65,8 +73,8 @@ const table = new Window(8 + TABLE_CALLS * 64 + 64);
 const block = new Window(512);
 const codeBytes = new Window(injection.code.length);
 codeBytes.bytes.set(injection.code);
-const noCall = new Window(4);
-noCall.view.setInt32(0, -1, true);
+const callNumber = new Window(4);
+const NO_CALL = -1;
 const UNSET = 0x7fffffffffffffffn;
 
 function setVector(window: Window, size: number): void {
@@ -117,6 +125,8 @@ export class Tracee {
   readonly #resume = new KeptRegisters();
   // What its system calls would clear besides.
   #vectors: Uint8Array | undefined;
+  // The call whose beginning it has been put back to.
+  #interrupted: InterruptedCall | undefined;
   #compat = false;
   #changed = false;
   // Whether it has a seccomp filter, which comes back when the tracer dies: it may be killed for the calls that it is in the middle of.
@@ -184,7 +194,7 @@ export class Tracee {
     }
     // One that was dying is another by now: a thread that has executed a program has taken its number, and has a new memory.
     [this.scratch, this.#heldStop, this.#changed, this.#waits] = [0, 0, false, false];
-    this.#vectors = undefined;
+    [this.#vectors, this.#interrupted] = [undefined, undefined];
     this.#state = "stopped";
     this.#save();
     return this.gone ? "gone" : "stopped";
@@ -209,11 +219,12 @@ export class Tracee {
     this.#must(ptraceBuffer(PTRACE_GETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
   }
 
-  #setRegisters(): void {
+  #setRegisters(inCall = NO_CALL): void {
     setVector(registers, injection.registersSize);
     this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
     if (!injection.hasSyscallRegister) return;
-    setVector(noCall, 4);
+    callNumber.view.setInt32(0, inCall, true);
+    setVector(callNumber, 4);
     this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_ARM_SYSTEM_CALL, registerVector.bytes));
   }
 
@@ -257,7 +268,18 @@ export class Tracee {
     this.#signal = signal ?? 0;
     this.#state = "entered";
     this.#changed = true;
+    this.#interrupted = this.#interruptedCall();
     this.#mapScratch();
+  }
+
+  #interruptedCall(): InterruptedCall | undefined {
+    const call = injection.putBack(this.#original.view);
+    const { length } = injection.syscallInstruction;
+    if (call === undefined) return undefined;
+    if (processVmReadv(this.tid, injection.instruction(this.#original.view), block, length) !== length) {
+      return undefined;
+    }
+    return injection.syscallInstruction.every((byte, at) => byte === block.bytes[at]) ? call : undefined;
   }
 
   #setMask(mask: bigint): void {
@@ -400,6 +422,14 @@ export class Tracee {
     if (this.#vectors !== undefined) this.#must(setVectorRegisters(this.tid, this.#vectors));
   }
 
+  /** What it goes on with when it is let go: in a call that the stop has ended it still is, for the kernel to decide what becomes of that. */
+  #loadOriginal(): void {
+    if (this.#interrupted === undefined) return this.#load(this.#original);
+    this.#original.use();
+    injection.endCall(registers.view, this.#interrupted);
+    this.#setRegisters(this.#interrupted.number);
+  }
+
   /** Waits for its next stop and tells the signal of it, 0 for an event. A SIGSTOP, which no mask holds back, is kept for later. */
   #nextStop(): number {
     for (;;) {
@@ -422,6 +452,8 @@ export class Tracee {
       this.call(NR.munmap, this.scratch, SCRATCH_SIZE);
       this.scratch = 0;
     }
+    // A call that does nothing. At its end the kernel has its first argument, which is what it would make the interrupted call with.
+    if (this.#interrupted !== undefined) this.call(NR.munmap, this.#interrupted.argument, 0);
     this.#state = "stopped";
   }
 
@@ -430,7 +462,7 @@ export class Tracee {
     if (!this.attached) return;
     try {
       this.leave();
-      if (!this.gone && this.#changed) this.#load(this.#original);
+      if (!this.gone && this.#changed) this.#loadOriginal();
       if (this.#heldStop !== 0) tgkill(this.tgid, this.tid, this.#heldStop);
     } catch (error) {
       if (!(error instanceof TaskGone) && !(error instanceof SysError)) throw error;

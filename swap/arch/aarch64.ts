@@ -5,7 +5,7 @@
  * @module
  */
 import { decodeBase64Lines } from "./code_bytes.ts";
-import type { Injection, Registers } from "./injection.ts";
+import type { Injection, InterruptedCall, Registers } from "./injection.ts";
 
 const X0 = 0;
 const X8 = 8 * 8;
@@ -17,6 +17,15 @@ const PSTATE = 33 * 8;
 const CLEARED_PSTATE = ~0xc00n;
 /** PSTATE: AArch32 state. */
 const MODE32 = 0x10n;
+const ERESTARTSYS = -512n;
+const ERESTARTNOHAND = -514n;
+const SVC_LENGTH = 4n;
+/** futex(2), its second argument without flags, FUTEX_WAIT and FUTEX_WAIT_BITSET. */
+const [FUTEX, FUTEX_COMMAND, FUTEX_WAITS] = [98, 0x7fn, [0n, 9n]];
+/** Calls that any handled signal ends: pselect6, ppoll, nanosleep, clock_nanosleep, rt_sigsuspend. */
+const ENDED_BY_SIGNALS = [72, 73, 101, 115, 133];
+/** Calls that a signal ends unless SA_RESTART: flock, read, waitid, accept, recvfrom, recvmsg, accept4, wait4. */
+const MADE_AGAIN = [32, 63, 95, 202, 207, 212, 242, 260];
 /** `svc #0`. */
 const SVC = [0x01, 0x00, 0x00, 0xd4];
 
@@ -36,6 +45,13 @@ function get(registers: Registers, at: number): bigint {
 
 function set(registers: Registers, at: number, value: bigint): void {
   registers.setBigInt64(at, value, true);
+}
+
+function resultOf(registers: Registers, number: number): bigint | undefined {
+  if (ENDED_BY_SIGNALS.includes(number)) return ERESTARTNOHAND;
+  if (MADE_AGAIN.includes(number)) return ERESTARTSYS;
+  if (number !== FUTEX || !FUTEX_WAITS.includes(get(registers, X0 + 8) & FUTEX_COMMAND)) return undefined;
+  return get(registers, X0 + 24) === 0n ? ERESTARTSYS : ERESTARTNOHAND; // with a timeout or without
 }
 
 function prepare(registers: Registers, address: number): void {
@@ -60,6 +76,15 @@ export const aarch64: Injection = {
   makeAgain: () => false,
   // The kernel has moved pc back to the svc and put the argument back in x0 before the task stops.
   restart: () => {},
+  putBack(registers): InterruptedCall | undefined {
+    const number = Number(BigInt.asIntN(32, get(registers, X8)));
+    const result = resultOf(registers, number);
+    return result === undefined ? undefined : { number, argument: get(registers, X0), result };
+  },
+  endCall(registers, { result }) {
+    set(registers, X0, result);
+    set(registers, PC, get(registers, PC) + SVC_LENGTH);
+  },
   forCall(registers, address, call, args) {
     prepare(registers, address);
     set(registers, X8, BigInt(call));

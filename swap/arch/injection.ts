@@ -39,6 +39,16 @@ export const DATA_SIZE = SCRATCH_SIZE - DATA;
 /** Registers of a task: the bytes of its NT_PRSTATUS set. */
 export type Registers = DataView;
 
+/** A system call that a stop has ended, as the kernel sees it before it decides whether it is made again. */
+export interface InterruptedCall {
+  /** Its number. */
+  readonly number: number;
+  /** Its first argument. */
+  readonly argument: bigint;
+  /** What it returned: a negated error number of the kernel's own. */
+  readonly result: bigint;
+}
+
 /** How one architecture does it. All of it is pure. */
 export interface Injection {
   /** Bytes of NT_PRSTATUS of a task of this architecture proper; a compat task has fewer. */
@@ -73,6 +83,13 @@ export interface Injection {
    * @param force make it again although it answered EINTR
    */
   restart(registers: Registers, force: boolean): void;
+  /**
+   * The call at whose beginning the registers are, where the kernel has put the task back there before the stop and tells nobody; only
+   * calls that wait, which may end with EINTR even when they have not begun. That an instruction for it is there is for the caller to see.
+   */
+  putBack(registers: Registers): InterruptedCall | undefined;
+  /** Turns the registers at a call's beginning into those that it ends with. */
+  endCall(registers: Registers, call: InterruptedCall): void;
   /** Registers for one system call at `address` of such an instruction. */
   forCall(registers: Registers, address: number, call: number, args: readonly bigint[]): void;
   /** Registers for a run of the code over the table. */

@@ -94,6 +94,8 @@ export const x86_64: Injection = {
     }
     set(registers, ORIG_AX, NO_CALL);
   },
+  putBack: () => undefined,
+  endCall: () => {},
   forCall(registers, address, call, args) {
     prepare(registers, address);
     set(registers, AX, BigInt(call));
