@@ -18,24 +18,17 @@
 import { Errno, SysError } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
 import {
-  NT_ARM_SYSTEM_CALL,
-  NT_PRSTATUS,
   processVmReadv,
   processVmWritev,
   ptrace,
   PTRACE_CONT,
   PTRACE_DETACH,
   PTRACE_EVENT_STOP,
-  PTRACE_GETREGSET,
-  PTRACE_GETSIGMASK,
   PTRACE_INTERRUPT,
   PTRACE_O_SUSPEND_SECCOMP,
   PTRACE_O_TRACESYSGOOD,
   PTRACE_SEIZE,
-  PTRACE_SETREGSET,
-  PTRACE_SETSIGMASK,
   PTRACE_SYSCALL,
-  ptraceBuffer,
   tgkill,
   Window,
 } from "../ffi/sys/ptrace.ts";
@@ -48,11 +41,20 @@ import {
   SCRATCH_SIZE,
   TABLE_CALLS,
 } from "./arch/injection.ts";
+import {
+  KeptRegisters,
+  loadRegisters,
+  loadSignalMask,
+  readRegisters,
+  readSignalMask,
+  registers,
+  setVectorRegisters,
+  vectorRegisters,
+} from "./registers.ts";
 import { interruptedSequence } from "./restartable_sequence.ts";
 import type { Work } from "./side_by_side.ts";
 import { type Call, RemoteError, TaskGone } from "./remote_call.ts";
 import { readStatus, syscallInstructionOf } from "./task_files.ts";
-import { setVectorRegisters, vectorRegisters } from "./vector_registers.ts";
 import { isStop, nextStatus, NOTHING, statusBefore } from "./wait_status.ts";
 
 const SIGTRAP = 5;
@@ -65,37 +67,12 @@ const PROT_RW = 3;
 const PROT_RX = 5;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 
-const registers = new Window(512);
-const registerVector = new Window(16);
-const maskBytes = new Window(8);
 /** The command, and the table behind it. */
 const table = new Window(8 + TABLE_CALLS * 64 + 64);
 const block = new Window(512);
 const codeBytes = new Window(injection.code.length);
 codeBytes.bytes.set(injection.code);
-const callNumber = new Window(4);
-const NO_CALL = -1;
 const UNSET = 0x7fffffffffffffffn;
-
-function setVector(window: Window, size: number): void {
-  registerVector.view.setBigUint64(0, window.address, true);
-  registerVector.view.setBigUint64(8, BigInt(size), true);
-}
-
-/** A copy of what `registers` has. */
-class KeptRegisters {
-  readonly #bytes = new Uint8Array(new ArrayBuffer(injection.registersSize));
-  readonly view = new DataView(this.#bytes.buffer);
-
-  keep(): void {
-    this.#bytes.set(registers.bytes.subarray(0, injection.registersSize));
-  }
-
-  /** Puts them back there. */
-  use(): void {
-    registers.bytes.set(this.#bytes);
-  }
-}
 
 /** Puts an argument of a system call somewhere. */
 function putWord(view: DataView, at: number, value: number | bigint): void {
@@ -214,29 +191,11 @@ export class Tracee {
     throw new SysError("ptrace", -result, { pid: this.tid });
   }
 
-  #getRegisters(): void {
-    setVector(registers, injection.registersSize);
-    this.#must(ptraceBuffer(PTRACE_GETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
-  }
-
-  #setRegisters(inCall = NO_CALL): void {
-    setVector(registers, injection.registersSize);
-    this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_PRSTATUS, registerVector.bytes));
-    if (!injection.hasSyscallRegister) return;
-    callNumber.view.setInt32(0, inCall, true);
-    setVector(callNumber, 4);
-    this.#must(ptraceBuffer(PTRACE_SETREGSET, this.tid, NT_ARM_SYSTEM_CALL, registerVector.bytes));
-  }
-
   /** Notes what it goes on with. Of a task that is not entered, only a call that would answer EINTR has to be changed. */
   #save(): void {
-    try {
-      this.#getRegisters();
-    } catch (error) {
-      if (error instanceof TaskGone) return;
-      throw error;
-    }
-    const size = Number(registerVector.view.getBigUint64(8, true));
+    const size = readRegisters(this.tid);
+    if (size === -Errno.ESRCH) return void (this.#state = "dying");
+    this.#must(size);
     this.#compat = size !== injection.registersSize || injection.isCompat(registers.view);
     this.#original.keep();
     this.#resume.keep();
@@ -258,8 +217,9 @@ export class Tracee {
       injection.setInstruction(this.#resume.view, abort);
     }
     if (injection.clearsVectors) this.#vectors = vectorRegisters(this.tid);
-    this.#must(ptraceBuffer(PTRACE_GETSIGMASK, this.tid, 8, maskBytes.bytes));
-    this.#mask = maskBytes.view.getBigUint64(0, true);
+    const mask = readSignalMask(this.tid);
+    if (typeof mask === "number") return this.#must(mask);
+    this.#mask = mask;
     const pending = readStatus(this.tid);
     if (pending === undefined) throw new TaskGone(this.tid);
     this.#filtered = pending.seccomp !== 0;
@@ -282,20 +242,16 @@ export class Tracee {
     return injection.syscallInstruction.every((byte, at) => byte === block.bytes[at]) ? call : undefined;
   }
 
-  #setMask(mask: bigint): void {
-    maskBytes.view.setBigUint64(0, BigInt.asUintN(64, mask), true);
-    this.#must(ptraceBuffer(PTRACE_SETSIGMASK, this.tid, 8, maskBytes.bytes));
-  }
-
   /** Lets it have these registers, and no signal but the one that ends its run. */
   #beginUndisturbed(): void {
-    this.#setMask(this.#signal === 0 ? ~0n : ~(1n << BigInt(this.#signal - 1)));
-    this.#setRegisters();
+    const held = this.#signal === 0 ? ~0n : ~(1n << BigInt(this.#signal - 1));
+    this.#must(loadSignalMask(this.tid, held));
+    this.#must(loadRegisters(this.tid));
   }
 
   /** Now it is as it would go on by itself. */
   #endUndisturbed(): void {
-    this.#setMask(this.#mask);
+    this.#must(loadSignalMask(this.tid, this.#mask));
     this.#load(this.#resume);
     this.#waits = false;
   }
@@ -355,7 +311,7 @@ export class Tracee {
       this.#must(ptrace(PTRACE_SYSCALL, this.tid, 0, 0));
       if (this.#nextStop() === SYSCALL_STOP) stops++;
     }
-    this.#getRegisters();
+    this.#must(readRegisters(this.tid));
     const result = injection.result(registers.view);
     this.#endUndisturbed();
     return result;
@@ -418,7 +374,7 @@ export class Tracee {
 
   #load(what: KeptRegisters): void {
     what.use();
-    this.#setRegisters();
+    this.#must(loadRegisters(this.tid));
     if (this.#vectors !== undefined) this.#must(setVectorRegisters(this.tid, this.#vectors));
   }
 
@@ -427,7 +383,7 @@ export class Tracee {
     if (this.#interrupted === undefined) return this.#load(this.#original);
     this.#original.use();
     injection.endCall(registers.view, this.#interrupted);
-    this.#setRegisters(this.#interrupted.number);
+    this.#must(loadRegisters(this.tid, this.#interrupted.number));
   }
 
   /** Waits for its next stop and tells the signal of it, 0 for an event. A SIGSTOP, which no mask holds back, is kept for later. */
