@@ -15,7 +15,7 @@ import { type Caller, type Identity, ROOT_IDENTITY } from "./caller.ts";
 import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
-import { unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
+import { isRemap, toldRemap, unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
 import { EMPTY_PATH, type Node } from "./node.ts";
 import type { Origins } from "./placeholder.ts";
 import { entriesOf, ResumedListing } from "./resumed_listing.ts";
@@ -48,8 +48,8 @@ export interface Adoption {
 /**
  * Turns the context to the real file system. Blocks as the real file system does. Requires that no request is being served.
  *
- * A node that has lost its name in the placeholder is, when it was made to stand for a path (`origins`), the real file at that path;
- * else it was made by somebody in restore mode and is copied to an unnamed file of the real file system.
+ * A node that has lost its name in the placeholder is the real file at the path that its attribute tells, or that it was made to stand for
+ * (`origins`); else it was made by somebody in restore mode and is copied to an unnamed file of the real file system.
  *
  * @param root O_PATH descriptor of the real root; owned by the context on success, closed on failure.
  * @throws {AdoptionError} when a handle cannot be opened again. @throws {SysError} when an unnamed file cannot be copied.
@@ -66,12 +66,15 @@ export function adopt(
   using undo = new DisposableStack();
   undo.use(root);
   const unnamed = new Map<Node, number>();
+  const told: Uint8Array[] = [];
   undo.defer(() => unnamed.forEach((fd) => closeFd(fd)));
   const open = new Set([...handles.all()].map((handle) => handle.node));
   for (const node of nodes.all()) {
     if (!node.pinned || node.fd < 0 || node === nodes.root) continue;
     try {
-      const fd = findUnnamed(context, node, root.raw, origins);
+      const remap = toldRemap(node.fd);
+      if (remap !== undefined) told.push(remap);
+      const fd = findUnnamed(context, node, root.raw, remap ?? originOf(node, origins));
       if (fd >= 0) unnamed.set(node, fd);
     } catch (error) {
       // What nobody has open, a working directory that was removed, say, is no reason to refuse.
@@ -95,7 +98,7 @@ export function adopt(
   }
   // From here on nothing fails.
   undo.move();
-  const unlinked = unlinkedRemaps(nodes.root.fd, origins);
+  const unlinked = [...unlinkedRemaps(nodes.root.fd, origins), ...told.filter(isRemap)];
   for (const handle of handles.all()) {
     const resumed = resume(handle);
     if (handle.fd >= 0) closeFd(handle.fd);
@@ -115,11 +118,18 @@ function resume({ fd, stream }: Handle): ResumedListing | undefined {
     : new ResumedListing(directly(entriesOf(fd)));
 }
 
-/** An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there. */
-function findUnnamed(context: Context, node: Node, root: number, origins: Origins): number {
+function originOf({ inode }: Node, origins: Origins): Uint8Array | undefined {
+  return typeof inode === "bigint" ? origins.get(inode) : undefined;
+}
+
+/**
+ * An O_PATH descriptor of what a node without a name is on the real file system, or -errno when it is nothing there.
+ *
+ * @param origin the path of what it stands for; undefined when it was made by somebody in restore mode
+ */
+function findUnnamed(context: Context, node: Node, root: number, origin: Uint8Array | undefined): number {
   const { caller, nodes } = context;
   const identities = [ROOT_IDENTITY, ...ownerOf(node)];
-  const origin = typeof node.inode === "bigint" ? origins.get(node.inode) : undefined;
   if (origin !== undefined) return checkType(locate(caller, splitPath(origin), root, identities), node);
   if (node.type === S_IFLNK) return -Errno.ENOENT;
   const directory = locate(caller, namesOf(node.parent, nodes.root), root, identities);

@@ -265,6 +265,23 @@ fuseTest(
   },
 );
 
+fuseTest("handles: an unlinked file that tells the real one's name is that one", async (mount) => {
+  const agent = mount.agent();
+  const open = async (name: string, real: string) => {
+    const fd = await agent.number("open", mount.path(name), O_RDWR | O_CREAT, 0o600);
+    await agent.call("setxattr", mount.path(name), bytesOf("security.spfs.link_remap"), data(real), 0);
+    await agent.call("unlink", mount.path(name));
+    return fd;
+  };
+  const remap = await open("one", "/d/link_remap.3");
+  const other = await open("two", "d/kept-À");
+  await mount.shell("mkdir $R/d; echo the-remap > $R/d/link_remap.3; echo the-other > $R/d/kept-À");
+  await arrive(mount);
+  assertEquals(await agent.text("pread", remap, 100, 0), "the-remap\n");
+  assertEquals(await agent.text("pread", other, 100, 0), "the-other\n");
+  assertEquals([...Deno.readDirSync(`${mount.real}/d`)].map(({ name }) => name), ["kept-À"]);
+});
+
 for (const [what, prepare] of [["ext4 or the like", ""], ["tmpfs", "mount -t tmpfs spfs-real $R"]] as const) {
   fuseTest(`handles: a listing under way ends with every name exactly once (on ${what})`, async (mount) => {
     const names = Array.from({ length: 200 }, (_, index) => `entry-number-${index}`);
