@@ -10,16 +10,19 @@ import { run } from "./child.ts";
 import type { Engine } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** A container, which is gone with its sandbox at the latest. Everything that podman keeps is in the sandbox. */
+/** A container, which is gone with its sandbox at the latest. What podman keeps is in the sandbox, but for `runroot`. */
 export class Podman implements Engine {
   readonly #sandbox: Sandbox;
   readonly #path: string;
   readonly #id: string;
+  /** Which may have 50 characters at most. */
+  readonly #runroot: string;
 
-  private constructor(sandbox: Sandbox, path: string, id: string) {
+  private constructor(sandbox: Sandbox, path: string, id: string, runroot: string) {
     this.#sandbox = sandbox;
     this.#path = path;
     this.#id = id;
+    this.#runroot = runroot;
   }
 
   /**
@@ -35,11 +38,12 @@ export class Podman implements Engine {
   ): Promise<Podman> {
     // A CRIU that works here is the first that it finds.
     const path = `${dirname(await criuPath())}:${Deno.env.get("PATH")}`;
-    for (const name of ["root", "runroot", "tmp"]) sandbox.directory(name);
-    const maker = new Podman(sandbox, path, "");
+    for (const name of ["root", "tmp"]) sandbox.directory(name);
+    const maker = new Podman(sandbox, path, "", Deno.makeTempDirSync({ dir: "/tmp", prefix: "podman-" }));
     sandbox.defer(async () => {
       await maker.#podman("rm", "--all", "--force", "--time", "0");
       await run("umount", [sandbox.at("root/overlay")]).catch(() => {}); // which it leaves mounted on itself
+      await Deno.remove(maker.#runroot, { recursive: true });
     });
     Deno.writeTextFileSync(maker.#criuOptions, "");
     const id = await maker.#podman(
@@ -55,7 +59,7 @@ export class Podman implements Engine {
       rootfs,
       ...program,
     );
-    return new Podman(sandbox, path, id.trim());
+    return new Podman(sandbox, path, id.trim(), maker.#runroot);
   }
 
   get #criuOptions(): string {
@@ -111,7 +115,7 @@ export class Podman implements Engine {
   }
 
   async #podman(...args: string[]): Promise<string> {
-    const directories = ["root", "runroot"].flatMap((name) => [`--${name}`, this.#sandbox.at(name)]);
+    const directories = ["--root", this.#sandbox.at("root"), "--runroot", this.#runroot];
     const options = [
       "--tmpdir",
       this.#sandbox.at("tmp"),

@@ -64,6 +64,8 @@ enum { CALLS = sizeof calls / sizeof calls[0] };
 static int64_t all_began, last_check;
 static int held;
 static off_t held_at;
+/* Held until the end: threads whose calls are over stay, so that who looks at the process, however late, sees the same threads. */
+static pthread_mutex_t staying = PTHREAD_MUTEX_INITIALIZER;
 
 static void *make_call(void *argument)
 {
@@ -74,6 +76,8 @@ static void *make_call(void *argument)
 	call->error = call->result < 0 ? errno : 0;
 	call->ended = monotonic_ns();
 	call->over = 1;
+	pthread_mutex_lock(&staying);
+	pthread_mutex_unlock(&staying);
 	return NULL;
 }
 
@@ -110,6 +114,7 @@ static void set_up_calls(void)
 	for (int i = 0; i < CALLS; i++)
 		if (calls[i].prepare != NULL)
 			calls[i].prepare(&calls[i]);
+	must(pthread_mutex_lock(&staying) == 0);
 	all_began = monotonic_ns();
 	for (int i = 0; i < CALLS; i++)
 		must(pthread_create(&calls[i].thread, NULL, make_call, &calls[i]) == 0);
@@ -138,6 +143,7 @@ static void finish_calls(void)
 	for (int i = 0; i < CALLS; i++)
 		if (calls[i].release != NULL && !calls[i].over)
 			calls[i].release(&calls[i]);
+	pthread_mutex_unlock(&staying);
 	for (int i = 0; i < CALLS; i++) {
 		struct call *call = &calls[i];
 		struct timespec limit = absolute(CLOCK_REALTIME);
