@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Errno } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
 import {
   F_OFD_SETLK,
@@ -41,6 +42,12 @@ const FLOCK_SIZE = 32;
 const CHUNK = 64;
 /** As many locks or registrations as there is room for at a time. */
 const ARGUMENTS_AT_ONCE = 500;
+
+/** What F_SETLEASE answers when somebody else has the file open. */
+const IN_USE = -BigInt(Errno.EAGAIN);
+/** The time between two attempts, in milliseconds. */
+const LOOK_MS = 1;
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Who is sent a signal for a description, in the numbers of the table's processes. */
 export interface Owner {
@@ -186,18 +193,24 @@ export class DescriptorsMove {
   }
 
   /**
-   * Takes leases again, which nobody else may have the file open for: to be called when the old descriptions are gone.
+   * Takes leases again, which nobody else may have the file open for: to be called when the old descriptions are gone. The source's server may
+   * have had it open for them, and learns of their end some time later, which nothing tells.
    *
+   * @param until performance.now() of when a lease that is refused for that is given up
    * @returns descriptors whose leases were refused
    */
-  takeLeases(): number[] {
+  takeLeases(until: number): number[] {
     const refused: number[] = [];
     for (const { fd, description } of this.#table.holders) {
       const holder = description.holders.find((one) => one.table === this.#table && one.fd === fd);
       const lease = holder?.locks.find((lock) => lock.kind === "LEASE");
       if (lease === undefined || description.holders[0] !== holder) continue;
       const type = lease.type === "WRITE" ? F_WRLCK : F_RDLCK;
-      const result = this.#actor.task.call(NR.fcntl, fd, F_SETLEASE, type);
+      let result: bigint;
+      while ((result = this.#actor.task.call(NR.fcntl, fd, F_SETLEASE, type)) === IN_USE) {
+        if (performance.now() > until) break;
+        Atomics.wait(pause, 0, 0, LOOK_MS);
+      }
       if (result < 0n) refused.push(fd);
       const owner = this.#owners.get(description);
       if (owner === undefined) continue;

@@ -27,6 +27,9 @@ import type { Obstacle } from "./types.ts";
  */
 const AT_ONCE = { apart: 64, between: Math.min(Math.max(navigator.hardwareConcurrency, 2), 8) };
 
+/** How long leases may keep processes standing still that somebody else's open file is in the way of, in milliseconds. */
+const LEASE_MS = 500;
+
 /** Told of every step before it is made: tests make one fail here. */
 export type Step = (name: string, pid: number) => void;
 
@@ -182,7 +185,7 @@ export class Transaction {
       const back = new DescriptorsMove(actor, table!, this.#owners, shared);
       back.keep = descriptors!.keep;
       yield* back.install((description) => old.get(description)!, true);
-      back.takeLeases();
+      back.takeLeases(performance.now() + LEASE_MS);
     }
     if (begun.includes("directories")) directories!.undo();
     if (begun.includes("mappings")) mappings!.undo();
@@ -209,9 +212,10 @@ export class Transaction {
       holders.some(({ locks }) => locks.some((lock) => lock.kind === "LEASE"));
     if (!this.#inventory.descriptions.some(hasLease)) return left;
     this.#replacements.releaseOld();
+    const until = performance.now() + LEASE_MS;
     // deno-lint-ignore require-yield -- one call at a time, each of which is waited for
     this.#each(1, function* ({ descriptors }, pid) {
-      for (const fd of descriptors?.takeLeases() ?? []) {
+      for (const fd of descriptors?.takeLeases(until) ?? []) {
         const reason = "has a lease that the target does not give";
         left.push({ pid, comm: comm(pid), kind: "lock", fd, reason });
       }
