@@ -8,7 +8,7 @@ import { ControlError } from "../control/errors.ts";
 import type { Params } from "../control/protocol.ts";
 import { Errno, SysError } from "../ffi/errno.ts";
 import { closeFd, dup } from "../ffi/sys/file.ts";
-import { cstr, pathText } from "../ffi/sys/libc.ts";
+import { pathText } from "../ffi/sys/libc.ts";
 import { readMountinfo } from "../ffi/sys/mountinfo.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { DelayedMount, type DelayedMountEffects, type DelayedMountObserver } from "./delayed_mount.ts";
@@ -170,7 +170,7 @@ async function moveAndSwap(
 /** @throws {ControlError} `system`, ENOENT, which is attempted again: the tree is not known yet */
 function networkOf({ network }: ReplaceParams, { tree }: ManagedMount): Uint8Array | undefined {
   if (network !== "tree") return network;
-  if (tree !== undefined) return cstr(`/proc/${tree}/ns/net`).subarray(0, -1);
+  if (tree !== undefined) return new TextEncoder().encode(`/proc/${tree}/ns/net`);
   const message = "network: the restored tree is not known (restore.check)";
   throw new ControlError("system", message, { errno: "ENOENT" });
 }

@@ -29,6 +29,7 @@ import {
 } from "../ffi/sys/constants.ts";
 import type { Actor, Arguments } from "./actor.ts";
 import type { Description, Registration, Table } from "./inventory.ts";
+import { pause } from "./pause.ts";
 import type { LockEntry } from "./procfs/fdinfo.ts";
 import type { Work } from "./side_by_side.ts";
 import type { Call } from "./remote_call.ts";
@@ -47,7 +48,6 @@ const ARGUMENTS_AT_ONCE = 500;
 const IN_USE = -BigInt(Errno.EAGAIN);
 /** The time between two attempts, in milliseconds. */
 const LOOK_MS = 1;
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Who is sent a signal for a description, in the numbers of the table's processes. */
 export interface Owner {
@@ -209,7 +209,7 @@ export class DescriptorsMove {
       let result: bigint;
       while ((result = this.#actor.task.call(NR.fcntl, fd, F_SETLEASE, type)) === IN_USE) {
         if (performance.now() > until) break;
-        Atomics.wait(pause, 0, 0, LOOK_MS);
+        pause(LOOK_MS);
       }
       if (result < 0n) refused.push(fd);
       const owner = this.#owners.get(description);

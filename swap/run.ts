@@ -17,6 +17,7 @@ import type { Owner } from "./descriptors.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { sharedWithOutsiders } from "./outsiders.ts";
 import { lookAhead } from "./look_ahead.ts";
+import { pause } from "./pause.ts";
 import { blockedProcesses, leftForOthers, movedProcesses, without } from "./plan.ts";
 import { TaskGone } from "./remote_call.ts";
 import { Replacements } from "./replacements.ts";
@@ -73,7 +74,6 @@ export class SwapRefused extends Error {
 const RETRY_MS = { first: 2, most: 100 };
 /** How long tasks may take to stop at the first attempt, in milliseconds; twice as long at each further one: others stand still meanwhile. */
 const STOP_MS = { first: 200, most: 1600 };
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Makes a swap. What is in the way only for a moment is waited for, the processes running meanwhile, until the deadline.
@@ -94,7 +94,7 @@ export function runSwap(request: SwapRequest, hooks: SwapHooks = {}): SwapResult
         throw refused;
       }
       if (last) throw refused;
-      Atomics.wait(pause, 0, 0, Math.min(wait, RETRY_MS.most));
+      pause(Math.min(wait, RETRY_MS.most));
     }
   }
 }

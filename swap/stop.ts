@@ -5,6 +5,7 @@
  * @module
  */
 import { Errno, SysError } from "../ffi/errno.ts";
+import { pause } from "./pause.ts";
 import { Tracee } from "./tracee.ts";
 import { commOf, readStat, tasksOf } from "./task_files.ts";
 import type { Obstacle } from "./types.ts";
@@ -28,7 +29,6 @@ export class StopError extends Error {
   }
 }
 
-const pause = new Int32Array(new SharedArrayBuffer(4));
 /** The longest time between two looks whether tasks have stopped, in milliseconds. */
 const LOOK_MS = 1;
 
@@ -161,7 +161,7 @@ export class StoppedSet implements Disposable {
       waiting = waiting.filter(([process, tracee]) => !this.#hasStopped(process, tracee, sleep === LOOK_MS));
       if (waiting.length === 0) return;
       if (performance.now() > until) break;
-      Atomics.wait(pause, 0, 0, sleep);
+      pause(sleep);
     }
     throw new StopError(waiting.map(([{ pid, comm }, { tid }]) => {
       const reason = `does not stop: its task ${tid} is in state ${readStat(tid)?.state ?? "?"}`;

@@ -159,7 +159,8 @@ export class Transaction {
   undo(): void {
     const errors: unknown[] = [];
     const shared = new Set<Description>();
-    const undoPart = (part: Part) => this.#undoPart(part, shared);
+    const until = performance.now() + LEASE_MS;
+    const undoPart = (part: Part) => this.#undoPart(part, shared, until);
     // One after the other.
     this.#each(1, function* (part) {
       try {
@@ -175,6 +176,7 @@ export class Transaction {
   *#undoPart(
     { actor, begun, descriptors, directories, mappings, table }: Part,
     shared: Set<Description>,
+    until: number,
   ): Work {
     if (!actor.task.entered) return;
     if (begun.includes("descriptors")) {
@@ -185,7 +187,7 @@ export class Transaction {
       const back = new DescriptorsMove(actor, table!, this.#owners, shared);
       back.keep = descriptors!.keep;
       yield* back.install((description) => old.get(description)!, true);
-      back.takeLeases(performance.now() + LEASE_MS);
+      back.takeLeases(until);
     }
     if (begun.includes("directories")) directories!.undo();
     if (begun.includes("mappings")) mappings!.undo();

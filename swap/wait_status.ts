@@ -5,6 +5,7 @@
  */
 import { Errno } from "../ffi/errno.ts";
 import { __WALL, __WNOTHREAD, wait4, WNOHANG } from "../ffi/sys/ptrace.ts";
+import { pause } from "./pause.ts";
 import { readStat } from "./task_files.ts";
 
 /** No status: it was not told in time, or never will be. */
@@ -12,7 +13,6 @@ export const NOTHING = -1;
 
 /** The first and the longest time between two looks, in milliseconds. */
 const LOOK_MS = { first: 0.02, longest: 1 };
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Whether a status is that of a task that has stopped, and not ended. */
 export function isStop(status: number): boolean {
@@ -32,7 +32,7 @@ export function statusBefore(tid: number, until: number, isHopeless: () => boole
     if (status === -Errno.EINTR) continue;
     if (status !== -1) return status;
     if (performance.now() > until || sleep === LOOK_MS.longest && isHopeless()) return NOTHING;
-    Atomics.wait(pause, 0, 0, sleep);
+    pause(sleep);
   }
 }
 

@@ -27,8 +27,6 @@ export const CODE_SIZE = 0x10000;
 export const SCRATCH_SIZE = 0x20000;
 /** Where the command is, 8 bytes, from the beginning of the scratch mapping. The table is behind it. */
 export const COMMAND = CODE_SIZE + 0x1f8;
-/** Where the table is. */
-export const TABLE = COMMAND + 8;
 /** How many calls fit in the table. */
 export const TABLE_CALLS = 500;
 /** Where data is, from the beginning of the scratch mapping. */

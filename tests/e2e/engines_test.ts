@@ -30,14 +30,7 @@ for (const [name, type] of [["runc", Runc], ["podman", Podman]] as const) {
         mountpoint: volume,
         images: { directory: images, key: "/mnt/net" }, // the key of a mount is where it is in the container
       });
-      await spfs.call("mount.replace", {
-        mount: "net",
-        source: remote.source,
-        type: "ext4",
-        swap: "require",
-        hold: true,
-        retry: { initialMs: 20, maxMs: 50 },
-      });
+      await spfs.call("mount.replace", { mount: "net", ...remote.held });
       container.pid = await engine.restoreStopped();
       await spfs.call("restore.check", { init: container.pid });
       await spfs.call("restore.block", {});

@@ -62,14 +62,7 @@ await e2e(
     assertEquals(made.images, { nodes: 9, noted: true });
     assertEquals(await check(), [true, [rootfs, "there", "nothing"], [stub, "stand-in", "nothing"]]);
     assertEquals([Deno.statSync(`${stub}/deep`).uid, Deno.statSync(`${stub}/long`).size], [12, 5 * 2 ** 30]);
-    await spfs.call("mount.replace", {
-      mount: "net",
-      source: remote.source,
-      type: "ext4",
-      swap: "require",
-      hold: true,
-      retry: { initialMs: 20, maxMs: 50 },
-    });
+    await spfs.call("mount.replace", { mount: "net", ...remote.held });
     const options = ["--root", rootfs, "--external", `mnt[net1]:${stub}`];
     await run("mount", ["--bind", rootfs, rootfs]); // CRIU makes a root of what is a mount
     const pid = await images.restoreContainer(binary, spfs.socket, options);

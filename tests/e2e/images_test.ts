@@ -58,14 +58,7 @@ async function restored(
     images: { directory: images.directory },
   });
   look?.();
-  await spfs.call("mount.replace", {
-    mount: "net",
-    source: remote.source,
-    type: "ext4",
-    swap: "require",
-    hold: true,
-    retry: { initialMs: 20, maxMs: 50 },
-  });
+  await spfs.call("mount.replace", { mount: "net", ...remote.held });
   const pid = await images.restore(binary, spfs.socket, options);
   Deno.kill(pid, "SIGUSR1");
   await spfs.parked("net", 1);

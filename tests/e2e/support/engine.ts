@@ -4,9 +4,18 @@
  * @module
  */
 
+import { run } from "./child.ts";
 import { Container } from "./container.ts";
 import { Remote } from "./remote.ts";
 import type { Sandbox } from "./sandbox.ts";
+
+/** What is mounted in a container. */
+export interface Volume {
+  /** Outside. */
+  readonly source: string;
+  /** Inside. */
+  readonly destination: string;
+}
 
 /** A container that an engine runs, gone with its sandbox at the latest. */
 export interface Engine {
@@ -45,13 +54,8 @@ export interface WithVolume<E extends Engine> {
 
 /** How an engine makes its container. */
 export interface EngineType<E extends Engine> {
-  /** @param volume what is mounted in it, and where */
-  make(
-    sandbox: Sandbox,
-    rootfs: string,
-    program: readonly string[],
-    volume: { readonly source: string; readonly destination: string },
-  ): Promise<E>;
+  /** Makes it, with a volume. */
+  make(sandbox: Sandbox, rootfs: string, program: readonly string[], volume: Volume): Promise<E>;
 }
 
 /** Makes such a container. */
@@ -71,4 +75,20 @@ export async function withVolume<E extends Engine>(
     destination: DESTINATION,
   });
   return { container, volume, remote, engine };
+}
+
+/** Has an engine use CRIU. @throws {Error} what it throws, with the end of CRIU's log */
+export async function withCriuLog(log: string, use: () => Promise<unknown>): Promise<void> {
+  try {
+    await use();
+  } catch (error) {
+    const told = await Deno.readTextFile(log).catch(() => "");
+    throw new Error(`${(error as Error).message}\n${told.split("\n").slice(-25).join("\n")}`);
+  }
+}
+
+/** @throws {Error} naming cgroups that are called so, as find(1) has it */
+export async function refuseCgroups(name: string): Promise<void> {
+  const left = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", name]);
+  if (left !== "") throw new Error(`cgroups are left: ${left}`);
 }

@@ -7,7 +7,7 @@
 import { basename, dirname } from "@std/path";
 import { criuPath } from "../../../tools/criu.ts";
 import { run } from "./child.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, refuseCgroups, type Volume, withCriuLog } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** A container, which is gone with its sandbox at the latest. What podman keeps is in the sandbox, but for `runroot`. */
@@ -34,7 +34,7 @@ export class Podman implements Engine {
     sandbox: Sandbox,
     rootfs: string,
     program: readonly string[],
-    volume: { readonly source: string; readonly destination: string },
+    volume: Volume,
   ): Promise<Podman> {
     // A CRIU that works here is the first that it finds.
     const path = `${dirname(await criuPath())}:${Deno.env.get("PATH")}`;
@@ -97,8 +97,7 @@ export class Podman implements Engine {
   async delete(): Promise<void> {
     await this.#podman("wait", this.#id);
     await this.#podman("rm", this.#id);
-    const left = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${this.#id}*`]);
-    if (left !== "") throw new Error(`cgroups are left: ${left}`);
+    await refuseCgroups(`*${this.#id}*`);
   }
 
   async #pid(): Promise<number> {
@@ -106,12 +105,8 @@ export class Podman implements Engine {
   }
 
   async #criuLog(log: "dump" | "restore", command: string): Promise<void> {
-    try {
-      await this.#podman("container", command, "--keep", this.#id);
-    } catch (error) {
-      const told = await Deno.readTextFile(`${this.#userdata}/${log}.log`).catch(() => "");
-      throw new Error(`${(error as Error).message}\n${told.split("\n").slice(-25).join("\n")}`);
-    }
+    const act = () => this.#podman("container", command, "--keep", this.#id);
+    await withCriuLog(`${this.#userdata}/${log}.log`, act);
   }
 
   async #podman(...args: string[]): Promise<string> {

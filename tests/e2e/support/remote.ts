@@ -33,6 +33,17 @@ export class Remote {
     return remote;
   }
 
+  /** How it is ordered to take the place of a stand-in, but for the mount's id: users are moved to it, when it is released. */
+  get held() {
+    return {
+      source: this.source,
+      type: "ext4",
+      swap: "require" as const,
+      hold: true,
+      retry: { initialMs: 20, maxMs: 50 },
+    };
+  }
+
   /** The device that it is attached to. @throws {Error} when it is not */
   get device(): string {
     if (this.#device === undefined) throw new Error("the image is not attached");

@@ -7,7 +7,7 @@
 import { basename } from "@std/path";
 import { criuPath } from "../../../tools/criu.ts";
 import { run } from "./child.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, refuseCgroups, type Volume, withCriuLog } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** What of config.json is changed here. */
@@ -40,7 +40,7 @@ export class Runc implements Engine {
     sandbox: Sandbox,
     rootfs: string,
     program: readonly string[],
-    volume: { readonly source: string; readonly destination: string },
+    volume: Volume,
   ): Promise<Runc> {
     const runc = new Runc(sandbox, await criuPath());
     for (const name of ["bundle", "state", "work"]) sandbox.directory(name);
@@ -111,8 +111,7 @@ export class Runc implements Engine {
 
   async delete(): Promise<void> {
     await this.#runc("delete", this.id);
-    const left = await run("find", ["/sys/fs/cgroup", "-type", "d", "-name", this.id]);
-    if (left !== "") throw new Error(`cgroups are left: ${left}`);
+    await refuseCgroups(this.id);
   }
 
   /** The process id of its first process. */
@@ -123,12 +122,7 @@ export class Runc implements Engine {
   async #criuLog(log: "dump" | "restore", ...args: string[]): Promise<void> {
     const [command, ...rest] = args as [string, ...string[]];
     const work = this.#sandbox.at("work");
-    try {
-      await this.#runc(command, "--work-path", work, ...rest);
-    } catch (error) {
-      const told = await Deno.readTextFile(`${work}/${log}.log`).catch(() => "");
-      throw new Error(`${(error as Error).message}\n${told.split("\n").slice(-25).join("\n")}`);
-    }
+    await withCriuLog(`${work}/${log}.log`, () => this.#runc(command, "--work-path", work, ...rest));
   }
 
   /** What is detached keeps the files that runc was given, and CRIU cannot take along files from outside: so it gets none. */
