@@ -35,7 +35,17 @@ export interface Struct<F extends Fields> {
   readonly get: { readonly [K in keyof F]: Getter<F[K][0]> };
   /** One writer for each field. */
   readonly set: { readonly [K in keyof F]: Setter<F[K][0]> };
+  /**
+   * One reader for each u64 that gives a number, rounded from 2^53 on: for ids that we give ourselves. As a key of a Map, a number costs a
+   * fifth of a bigint.
+   */
+  readonly getNumber: { readonly [K in U64<F>]: (view: DataView, at?: number) => number };
+  /** One writer for each u64 that takes an integer below 2^53. */
+  readonly setNumber: { readonly [K in U64<F>]: (view: DataView, value: number, at?: number) => void };
 }
+
+/** The names of the fields that are u64. */
+export type U64<F extends Fields> = { [K in keyof F]: F[K][0] extends "u64" ? K : never }[keyof F];
 
 /** The bytes a field of that type takes. */
 export function fieldSize(type: FieldType): number {
@@ -62,6 +72,8 @@ export function struct<const F extends Fields>(fields: F, size: number): Struct<
   const offset: Record<string, number> = {};
   const get: Record<string, unknown> = {};
   const set: Record<string, unknown> = {};
+  const getNumber: Record<string, unknown> = {};
+  const setNumber: Record<string, unknown> = {};
   for (const name in fields) {
     const [type, at] = fields[name]!;
     const width = fieldSize(type);
@@ -71,8 +83,21 @@ export function struct<const F extends Fields>(fields: F, size: number): Struct<
     offset[name] = at;
     get[name] = getter(type, at);
     set[name] = setter(type, at);
+    if (type !== "u64") continue;
+    getNumber[name] = (view: DataView, start = 0) => readNumber(view, start + at);
+    setNumber[name] = (view: DataView, value: number, start = 0) => writeNumber(view, value, start + at);
   }
-  return { size, fields, offset, get, set } as unknown as Struct<F>;
+  return { size, fields, offset, get, set, getNumber, setNumber } as unknown as Struct<F>;
+}
+
+/** Reads a u64 as a number, rounded from 2^53 on. */
+export function readNumber(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+}
+
+function writeNumber(view: DataView, value: number, at: number): void {
+  view.setUint32(at, value, true);
+  view.setUint32(at + 4, value / 2 ** 32, true);
 }
 
 // Each accessor names its DataView method: a closure over the method's name would cost a property lookup a call.

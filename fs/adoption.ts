@@ -119,7 +119,7 @@ function resume({ fd, stream }: Handle): ResumedListing | undefined {
 }
 
 function originOf({ inode }: Node, origins: Origins): Uint8Array | undefined {
-  return typeof inode === "bigint" ? origins.get(inode) : undefined;
+  return inode === undefined || typeof inode === "string" ? undefined : origins.get(inode);
 }
 
 /**

@@ -122,9 +122,9 @@ export class Answers {
 
   /** Writes a `struct fuse_entry_out` at an offset of the buffer. */
   entryAt(at: number, node: Node, attributes: StatxBuffer): void {
-    const { set } = kernel.fuse_entry_out;
+    const { set, setNumber } = kernel.fuse_entry_out;
     const { entry, attributes: valid } = this.times;
-    set.nodeid(this.view, node.nodeid, at);
+    setNumber.nodeid(this.view, node.nodeid, at);
     set.generation(this.view, 0n, at);
     set.entry_valid(this.view, entry.seconds, at);
     set.attr_valid(this.view, valid.seconds, at);
@@ -134,8 +134,8 @@ export class Answers {
   }
 
   #open(at: number, { fh, backing, openFlags }: Handle): void {
-    const { set } = kernel.fuse_open_out;
-    set.fh(this.view, fh, at);
+    const { set, setNumber } = kernel.fuse_open_out;
+    setNumber.fh(this.view, fh, at);
     set.open_flags(this.view, openFlags, at);
     set.backing_id(this.view, backing?.id ?? 0, at);
   }

@@ -53,19 +53,19 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
   };
 
   const getattr = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_getattr_in;
+    const { get, getNumber } = kernel.fuse_getattr_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
-    const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
+    const handle = byHandle ? context.handle(getNumber.fh(request.view, ARGS)) : undefined;
     answer(request, yield* inspect(context.node(request), handle));
   };
 
   const setattr = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_setattr_in;
+    const { get, getNumber } = kernel.fuse_setattr_in;
     const valid = get.valid(request.view, ARGS);
     const node = context.node(request);
     // libfuse takes FATTR_FH out of the message, and leaves the handle, which is never 0.
-    const fh = get.fh(request.view, ARGS);
-    const handle = fh === 0n ? undefined : context.handle(fh);
+    const fh = getNumber.fh(request.view, ARGS);
+    const handle = fh === 0 ? undefined : context.handle(fh);
     const path = yield* context.fd(node);
     context.actAs(request);
     const result = yield* apply(request, valid, path, handle);
@@ -128,9 +128,9 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
 
   /** statx(2) with what GETATTR has no room for: the time of birth. */
   const extended = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_statx_in;
+    const { get, getNumber } = kernel.fuse_statx_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
-    const handle = byHandle ? context.handle(get.fh(request.view, ARGS)) : undefined;
+    const handle = byHandle ? context.handle(getNumber.fh(request.view, ARGS)) : undefined;
     const result = yield* inspect(context.node(request), handle);
     if (result < 0) request.replyError(-result);
     else answers.extended(request, attributes);

@@ -73,7 +73,7 @@ export class Context {
    * The node that a request is about; acts as its caller from here on. @throws {SysError} ESTALE when the kernel names one that it has
    * forgotten.
    */
-  node(request: Request, nodeid: bigint = request.nodeid): Node {
+  node(request: Request, nodeid: number = request.nodeNumber): Node {
     this.actAs(request);
     const node = this.nodes.get(nodeid);
     if (node === undefined) throw new SysError("lookup", Errno.ESTALE);
@@ -101,7 +101,7 @@ export class Context {
   }
 
   /** The open handle `fh`. @throws {SysError} EBADF when there is none, ESTALE when the real file system lacks its file. */
-  handle(fh: bigint): Handle {
+  handle(fh: number): Handle {
     const handle = this.handles.get(fh);
     if (handle === undefined) throw new SysError("handle", Errno.EBADF);
     if (handle.fd < 0) throw new SysError("handle", Errno.ESTALE);

@@ -23,6 +23,8 @@ interface Listing {
   readonly size: number;
   readonly plus: boolean;
   used: number;
+  /** Where its last record starts; negative before there is one. */
+  last: number;
   /** Whose entries are in it: each counts as a lookup, if the kernel gets the answer. */
   readonly learnt: Node[];
 }
@@ -69,8 +71,12 @@ export function directoryOperations(context: Context): Operations {
   const listing = (request: Request, plus: boolean): Listing => {
     const { get } = kernel.fuse_read_in;
     const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
-    return { answer: context.answer(size), size, plus, used: 0, learnt: [] };
+    return { answer: context.answer(size), size, plus, used: 0, last: -1, learnt: [] };
   };
+
+  /** The position after an answer's last record. */
+  const offsetOf = ({ answer, last }: Listing): bigint =>
+    BigInt.asIntN(64, kernel.fuse_dirent.get.off(answer.view, last));
 
   const deliver = (request: Request, { answer, used, learnt }: Listing): void => {
     if (request.reply(answer, used) >= 0) return;
@@ -78,8 +84,8 @@ export function directoryOperations(context: Context): Operations {
   };
 
   const read = function* (request: Request, plus: boolean): Steps<void> {
-    const { get } = kernel.fuse_read_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_read_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const list = listing(request, plus);
     const offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
     context.actAs(request);
@@ -103,12 +109,11 @@ export function directoryOperations(context: Context): Operations {
       if (available <= 0) break;
       const stream = handle.stream!;
       const { reader, buffer } = stream;
-      while (stream.pending) {
+      while (stream.pending && !full) {
         full = !put(handle, buffer, reader, list);
-        if (full) break;
-        stream.offset = offset = reader.off;
-        stream.pending = reader.next();
+        if (!full) stream.pending = reader.next();
       }
+      if (list.last >= 0) stream.offset = offset = offsetOf(list);
     }
     deliver(request, list);
   };
@@ -152,18 +157,19 @@ export function directoryOperations(context: Context): Operations {
         answers.entryAt(at, node, attributes);
       }
     }
+    list.last = at + head;
     list.used += length;
     return true;
   };
 
   const releasedir = function* (request: Request): Steps<void> {
-    yield* handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
+    yield* handles.remove(kernel.fuse_release_in.getNumber.fh(request.view, ARGS));
     request.replyOk();
   };
 
   const syncdir = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_fsync_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_fsync_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const dataOnly = (get.fsync_flags(request.view, ARGS) & kernel.FUSE_FSYNC_FDATASYNC) !== 0;
     const result = yield call(dataOnly ? "fdatasync" : "fsync", handle.fd);
     conclude(request, result === -Errno.EINVAL ? 0 : result); // a backing without fsync on directories has nothing to sync

@@ -64,8 +64,8 @@ export function fileOperations(context: Context): Operations {
   };
 
   const read = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_read_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_read_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const size = Math.min(get.size(request.view, ARGS), answers.bytes.length);
     const offset = get.offset(request.view, ARGS);
     if (get.flags(request.view, ARGS) & O_DIRECT && !(yield* isAligned(handle, offset, size))) {
@@ -79,9 +79,9 @@ export function fileOperations(context: Context): Operations {
   };
 
   const write = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_write_in;
+    const { get, getNumber } = kernel.fuse_write_in;
     const start = ARGS + kernel.fuse_write_in.size;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const size = get.size(request.view, ARGS);
     const offset = get.offset(request.view, ARGS);
     const misaligned = get.flags(request.view, ARGS) & O_DIRECT &&
@@ -108,7 +108,7 @@ export function fileOperations(context: Context): Operations {
 
   const flush = function* (request: Request): Steps<void> {
     if (context.passthrough.neverFlushes) return void request.replyError(Errno.ENOSYS);
-    const handle = handles.get(kernel.fuse_flush_in.get.fh(request.view, ARGS));
+    const handle = handles.get(kernel.fuse_flush_in.getNumber.fh(request.view, ARGS));
     if (handle === undefined || handle.fd < 0) return void request.replyOk();
     // close(2) is where a network file system reports what it could not write: closing a duplicate asks for that report.
     const duplicate = dup(handle.fd);
@@ -116,20 +116,20 @@ export function fileOperations(context: Context): Operations {
   };
 
   const release = function* (request: Request): Steps<void> {
-    yield* handles.remove(kernel.fuse_release_in.get.fh(request.view, ARGS));
+    yield* handles.remove(kernel.fuse_release_in.getNumber.fh(request.view, ARGS));
     request.replyOk();
   };
 
   const sync = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_fsync_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_fsync_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const dataOnly = (get.fsync_flags(request.view, ARGS) & kernel.FUSE_FSYNC_FDATASYNC) !== 0;
     conclude(request, yield call(dataOnly ? "fdatasync" : "fsync", handle.fd));
   };
 
   const allocate = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_fallocate_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_fallocate_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     context.actAs(request);
     const mode = get.mode(request.view, ARGS);
     const [offset, length] = [get.offset(request.view, ARGS), get.length(request.view, ARGS)];
@@ -137,8 +137,8 @@ export function fileOperations(context: Context): Operations {
   };
 
   const seek = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_lseek_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_lseek_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const offset = BigInt.asIntN(64, get.offset(request.view, ARGS));
     const out = new Uint8Array(8); // struct fuse_lseek_out
     const moved = yield call("lseek", handle.fd, offset, get.whence(request.view, ARGS), out);
@@ -147,9 +147,9 @@ export function fileOperations(context: Context): Operations {
   };
 
   const copy = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_copy_file_range_in;
-    const from = context.handle(get.fh_in(request.view, ARGS));
-    const to = context.handle(get.fh_out(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_copy_file_range_in;
+    const from = context.handle(getNumber.fh_in(request.view, ARGS));
+    const to = context.handle(getNumber.fh_out(request.view, ARGS));
     context.actAs(request);
     const offIn = get.off_in(request.view, ARGS);
     const offOut = get.off_out(request.view, ARGS);
@@ -160,19 +160,19 @@ export function fileOperations(context: Context): Operations {
   };
 
   const poll = function* (request: Request): Steps<void> {
-    const { get } = kernel.fuse_poll_in;
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const { get, getNumber } = kernel.fuse_poll_in;
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const ready = yield call("poll", handle.fd, get.events(request.view, ARGS));
     if (ready < 0) request.replyError(-ready);
     else answers.events(request, ready);
   };
 
   const control = function* (request: Request): Steps<void> {
-    const { get, size } = kernel.fuse_ioctl_in;
+    const { get, getNumber, size } = kernel.fuse_ioctl_in;
     const cmd = get.cmd(request.view, ARGS);
     const known = IOCTLS.get(cmd);
     if (known === undefined) return void request.replyError(Errno.ENOTTY);
-    const handle = context.handle(get.fh(request.view, ARGS));
+    const handle = context.handle(getNumber.fh(request.view, ARGS));
     const data = new Uint8Array(Math.max(known.input, known.output));
     data.set(request.message.subarray(ARGS + size, ARGS + size + known.input));
     context.actAs(request);

@@ -29,7 +29,7 @@ import type { Backing, Passthrough } from "./passthrough.ts";
 import type { ResumedListing } from "./resumed_listing.ts";
 
 /** What the kernel calls an open file by: `fh` of FUSE_OPEN and FUSE_OPENDIR. */
-export type FileHandle = bigint & { readonly __fh: unique symbol };
+export type FileHandle = number & { readonly __fh: unique symbol };
 
 /** How far an open directory has been read. */
 export interface DirectoryStream {
@@ -107,12 +107,12 @@ export function reopenFlags(flags: number): number {
 
 /** The open handles of one mount. */
 export class HandleTable {
-  readonly #byFh = new Map<bigint, Handle>();
+  readonly #byFh = new Map<number, Handle>();
   readonly #nodes: NodeTable;
   readonly #caller: Caller;
   readonly #passthrough: Passthrough;
   readonly #holds: Holds;
-  #next = 1n;
+  #next = 1;
 
   /** Shares the mount's nodes and identity switch. */
   constructor(nodes: NodeTable, caller: Caller, passthrough: Passthrough, holds: Holds) {
@@ -133,7 +133,7 @@ export class HandleTable {
   }
 
   /** The handle of an `fh`, or undefined: a kernel bug, or a forged request. */
-  get(fh: bigint): Handle | undefined {
+  get(fh: number): Handle | undefined {
     return this.#byFh.get(fh);
   }
 
@@ -159,7 +159,7 @@ export class HandleTable {
   }
 
   /** Closes a handle, if there is one. */
-  *remove(fh: bigint): Steps<void> {
+  *remove(fh: number): Steps<void> {
     const handle = this.#byFh.get(fh);
     if (handle === undefined) return;
     this.#byFh.delete(fh);

@@ -7,8 +7,10 @@ import { Errno, SysError } from "../ffi/errno.ts";
 import * as kernel from "../ffi/fuse/kernel.ts";
 import type { Request } from "../ffi/fuse/request.ts";
 import { makedev } from "../ffi/sys/dir.ts";
-import { closeFd, reopen } from "../ffi/sys/file.ts";
+import { closeFd } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
+import { openTree } from "../ffi/sys/mount.ts";
+import { OPEN_TREE_CLOEXEC } from "../ffi/sys/mount_constants.ts";
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
@@ -86,7 +88,7 @@ export function nameOperations(context: Context): Operations {
   };
 
   const link = function* (request: Request): Steps<void> {
-    const node = context.node(request, kernel.fuse_link_in.get.oldnodeid(request.view, ARGS));
+    const node = context.node(request, kernel.fuse_link_in.getNumber.oldnodeid(request.view, ARGS));
     yield* context.fd(context.node(request));
     yield* context.fd(node); // before it is acted as the caller; it is open when the call is made
     const at = ARGS + kernel.fuse_link_in.size;
@@ -110,7 +112,9 @@ export function nameOperations(context: Context): Operations {
       return void request.replyError(-found);
     }
     const node = nodes.learn(parent, name, attributes);
-    if (node.fd < 0 && !context.concurrent) nodes.give(node, reopen(fd, O_PATH | O_CLOEXEC));
+    if (node.fd < 0 && !context.concurrent) {
+      nodes.give(node, openTree(fd, EMPTY_PATH, AT_EMPTY_PATH | OPEN_TREE_CLOEXEC));
+    }
     yield* answerCreated(request, node, fd, flags);
   };
 
@@ -160,7 +164,7 @@ export function nameOperations(context: Context): Operations {
   const rename = function* (
     request: Request,
     nameOffset: number,
-    newdir: bigint,
+    newdir: number,
     flags: number,
   ): Steps<void> {
     const from = context.node(request);
@@ -193,16 +197,16 @@ export function nameOperations(context: Context): Operations {
   };
 
   const forget = (request: Request) => {
-    nodes.forget(request.nodeid, Number(kernel.fuse_forget_in.get.nlookup(request.view, ARGS)));
+    nodes.forget(request.nodeNumber, kernel.fuse_forget_in.getNumber.nlookup(request.view, ARGS));
     request.replyNone();
   };
 
   const batchForget = (request: Request) => {
     const count = kernel.fuse_batch_forget_in.get.count(request.view, ARGS);
-    const { get, size } = kernel.fuse_forget_one;
+    const { getNumber, size } = kernel.fuse_forget_one;
     for (let i = 0, at = ARGS + kernel.fuse_batch_forget_in.size; i < count; i++, at += size) {
       if (at + size > request.length) throw new SysError("FUSE_BATCH_FORGET", Errno.EINVAL);
-      nodes.forget(get.nodeid(request.view, at), Number(get.nlookup(request.view, at)));
+      nodes.forget(getNumber.nodeid(request.view, at), getNumber.nlookup(request.view, at));
     }
     request.replyNone();
   };
@@ -220,12 +224,12 @@ export function nameOperations(context: Context): Operations {
     [kernel.FUSE_UNLINK, (request) => remove(request, 0)],
     [kernel.FUSE_RMDIR, (request) => remove(request, AT_REMOVEDIR)],
     [kernel.FUSE_RENAME, (request) => {
-      const { get, size } = kernel.fuse_rename_in;
-      return rename(request, ARGS + size, get.newdir(request.view, ARGS), 0);
+      const { getNumber, size } = kernel.fuse_rename_in;
+      return rename(request, ARGS + size, getNumber.newdir(request.view, ARGS), 0);
     }],
     [kernel.FUSE_RENAME2, (request) => {
-      const { get, size } = kernel.fuse_rename2_in;
-      return rename(request, ARGS + size, get.newdir(request.view, ARGS), get.flags(request.view, ARGS));
+      const { get, getNumber, size } = kernel.fuse_rename2_in;
+      return rename(request, ARGS + size, getNumber.newdir(request.view, ARGS), get.flags(request.view, ARGS));
     }],
     [kernel.FUSE_READLINK, readlink],
   ];

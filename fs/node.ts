@@ -5,19 +5,32 @@
  */
 import { STATX_BASIC_STATS, STATX_BTIME } from "../ffi/sys/constants.ts";
 import { cstr } from "../ffi/sys/libc.ts";
+import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import type { Backing } from "./passthrough.ts";
 
 /** FUSE's key of an inode: what the kernel names in requests. */
-export type NodeId = bigint & { readonly __nodeid: unique symbol };
+export type NodeId = number & { readonly __nodeid: unique symbol };
 
 /** The root's nodeid, FUSE_ROOT_ID. */
-export const ROOT = 1n as NodeId;
+export const ROOT = 1 as NodeId;
 
 /** The empty path, for calls on the descriptor itself. */
 export const EMPTY_PATH: Uint8Array = cstr("");
 
 /** What is asked of statx(2) for attributes. */
 export const ATTRIBUTE_MASK: number = STATX_BASIC_STATS | STATX_BTIME;
+
+/** An inode number: a bigint only when it takes one. */
+export type InodeNumber = number | bigint;
+
+/** What tells an inode of the backing from all others: its number, or "major:minor:ino" off the backing's own device. */
+export type Inode = InodeNumber | string;
+
+/** The inode number of what statx(2) told. */
+export function inodeNumber(attributes: StatxBuffer): InodeNumber {
+  const rounded = attributes.inoNumber;
+  return rounded <= Number.MAX_SAFE_INTEGER ? rounded : attributes.ino;
+}
 
 /** An open file of a node: its descriptor in the current epoch, or -1. */
 export interface OpenNode {
@@ -39,8 +52,8 @@ export interface Node {
   nlookup: number;
   /** O_PATH descriptor in the current epoch, or -1. */
   fd: number;
-  /** Identity in the backing: the inode number, or "major:minor:ino" off the backing's own device; undefined before it was found. */
-  inode: bigint | string | undefined;
+  /** Identity in the backing; undefined before it was found. */
+  inode: Inode | undefined;
   /** The file type bits (S_IFMT) when last seen. */
   type: number;
   /** Its name is gone: only `fd` reaches it. */

@@ -9,7 +9,9 @@
  * @module
  */
 import { Errno } from "../ffi/errno.ts";
+import { Slabs } from "../ffi/slabs.ts";
 import { closeFd, statx } from "../ffi/sys/file.ts";
+import { cstr } from "../ffi/sys/libc.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import {
   AT_EMPTY_PATH,
@@ -27,6 +29,8 @@ import type { Holds } from "./holds.ts";
 import {
   ATTRIBUTE_MASK,
   EMPTY_PATH,
+  type Inode,
+  inodeNumber,
   type Node,
   type NodeId,
   openDescriptor,
@@ -37,8 +41,8 @@ import type { Passthrough } from "./passthrough.ts";
 
 /** The nodes of one mount. Single-threaded; its calls block as the backing does. */
 export class NodeTable {
-  readonly #byId = new Map<bigint, Node>();
-  readonly #byInode = new Map<bigint | string, Node>();
+  readonly #byId = new Map<number, Node>();
+  readonly #byInode = new Map<Inode, Node>();
   readonly #open = new Set<Node>(); // unpinned nodes with a descriptor, longest unused first
   readonly #unfound = new Map<string, Node>(); // by parent and name: known in an earlier epoch, not found in this one yet
   readonly #budget: number;
@@ -47,7 +51,8 @@ export class NodeTable {
   readonly #holds: Holds;
   readonly #scratch = new StatxBuffer();
   #last: Node | undefined; // that was used
-  #next = 2n;
+  #next = 2;
+  readonly #names = new Slabs();
   #major = -1;
   #minor = -1;
 
@@ -89,7 +94,7 @@ export class NodeTable {
   }
 
   /** The node of a nodeid, or undefined: the kernel named one that it has forgotten. */
-  get(nodeid: bigint): Node | undefined {
+  get(nodeid: number): Node | undefined {
     return this.#byId.get(nodeid);
   }
 
@@ -250,6 +255,17 @@ export class NodeTable {
     return this.#byInode.get(this.#identity(attributes));
   }
 
+  /** Those of some paths below a directory, the empty one being itself, that the kernel knows. */
+  knownOf(directory: number, paths: readonly Uint8Array[]): Node[] {
+    const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+    const found = paths.map((path) =>
+      statx(directory, cstr(path), flags, STATX_BASIC_STATS, this.#scratch) < 0
+        ? undefined
+        : this.known(this.#scratch)
+    );
+    return found.filter((node) => node !== undefined);
+  }
+
   /** The node that `name` in `parent` leads to, when the kernel knows it: before the name is taken away. */
   *knownAt(parent: Node, name: Uint8Array): Steps<Node | undefined> {
     const directory = yield* this.fd(parent);
@@ -272,7 +288,7 @@ export class NodeTable {
   }
 
   /** The kernel forgot a node `count` times. */
-  forget(nodeid: bigint, count: number): void {
+  forget(nodeid: number, count: number): void {
     const node = this.#byId.get(nodeid);
     if (node === undefined || node === this.root) return;
     node.nlookup -= count;
@@ -303,7 +319,7 @@ export class NodeTable {
     const node: Node = {
       nodeid: this.#next++ as NodeId,
       parent,
-      name: name.slice(),
+      name: this.#names.keep(name),
       nlookup: 0,
       fd: -1,
       inode: undefined,
@@ -339,7 +355,7 @@ export class NodeTable {
       before.users--;
       this.#drop(before);
     }
-    if (!equal(node.name, name)) node.name = name.slice();
+    if (!equal(node.name, name)) node.name = this.#names.keep(name);
     if (!node.pinned) return;
     node.pinned = false;
     if (node.fd >= 0) this.give(node, node.fd);
@@ -424,8 +440,10 @@ export class NodeTable {
     this.#byInode.set(node.inode, node);
   }
 
-  #identity(attributes: StatxBuffer): bigint | string {
-    if (attributes.devMajor === this.#major && attributes.devMinor === this.#minor) return attributes.ino;
+  #identity(attributes: StatxBuffer): Inode {
+    if (attributes.devMajor === this.#major && attributes.devMinor === this.#minor) {
+      return inodeNumber(attributes);
+    }
     return `${attributes.devMajor}:${attributes.devMinor}:${attributes.ino}`;
   }
 }

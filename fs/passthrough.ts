@@ -110,7 +110,7 @@ export class Passthrough {
 
   /** Whether a node is a file on the backing itself and not on what may be mounted on it. */
   #isLocal(node: Node): boolean {
-    return this.#local && node.type === S_IFREG && typeof node.inode === "bigint";
+    return this.#local && node.type === S_IFREG && typeof node.inode !== "string";
   }
 
   /**

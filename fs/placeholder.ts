@@ -33,6 +33,7 @@ import {
   UTIME_NOW,
 } from "../ffi/sys/constants.ts";
 import { getxattr, setxattr } from "../ffi/sys/xattr.ts";
+import { type InodeNumber, inodeNumber } from "./node.ts";
 
 /** What the root directory looks like, and how much fits in. */
 export interface PlaceholderOptions {
@@ -80,7 +81,7 @@ export type PlaceholderEntry =
   | { readonly type: "link"; readonly path: Uint8Array; readonly target: Uint8Array };
 
 /** Which node of the placeholder stands for which path of the real file system: paths by inode number of the placeholder. */
-export type Origins = Map<bigint, Uint8Array>;
+export type Origins = Map<InodeNumber, Uint8Array>;
 
 /** What populating did. */
 export interface Populated {
@@ -173,13 +174,27 @@ export function populate(
   return { created, existing: entries.length - created };
 }
 
+/** What entries change besides what they make: the directories that they are in, and files that get another name. Paths, each once. */
+export function changedBy(entries: readonly PlaceholderEntry[]): Uint8Array[] {
+  const paths = new Map<string, Uint8Array>();
+  const add = (path: Uint8Array) => paths.set(path.join(), path);
+  for (const entry of entries) {
+    if (entry.type === "link") add(entry.target);
+    const { path } = entry;
+    for (let end = path.lastIndexOf(0x2f); end > 0; end = path.lastIndexOf(0x2f, end - 1)) {
+      add(path.subarray(0, end));
+    }
+  }
+  return [new Uint8Array(0), ...paths.values()];
+}
+
 /** A node keeps the first path that it was made by, whatever becomes of its names later. */
 function remember(root: number, path: Uint8Array, origins: Origins): void {
   const attributes = new StatxBuffer();
   check(statx(root, cstr(path), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, attributes), "statx", path);
   const type = attributes.mode & S_IFMT;
-  if ((type === S_IFREG || type === S_IFDIR) && !origins.has(attributes.ino)) {
-    origins.set(attributes.ino, path);
+  if ((type === S_IFREG || type === S_IFDIR) && !origins.has(inodeNumber(attributes))) {
+    origins.set(inodeNumber(attributes), path);
   }
 }
 

@@ -22,8 +22,9 @@ import { fileOperations } from "./file_operations.ts";
 import { Gate, type Parked } from "./gate.ts";
 import { type BackingKind, type Mode, refusal, verdict } from "./modes.ts";
 import { nameOperations } from "./name_operations.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./node.ts";
-import { type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH } from "./node.ts";
+import { changedBy, type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
+import { PlaceholderCaches, WHILE_RESTORING } from "./placeholder_caches.ts";
 import type { InterruptPolicy } from "./signals.ts";
 import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
 
@@ -31,7 +32,7 @@ import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
 export interface StubOptions {
   /** The mode to begin in. */
   readonly mode: Exclude<Mode, "proxy">;
-  /** How long the kernel may cache once the real file system answers. While the placeholder does, nothing is cached. */
+  /** How long the kernel may cache once the real file system answers. */
   readonly times: CacheTimes;
   /** Which signals end a wait. */
   readonly interrupts: InterruptPolicy;
@@ -85,27 +86,14 @@ export const INIT: WantedInit = {
   maxStackDepth: 1,
 };
 
-// Under way at once. Each takes a thread of the worker's pool, of which Deno has 32, and waits for pages that we serve: the session's
-// own wait for requests must never queue behind them.
-const INVALIDATIONS = 8;
-/** How long a page's invalidation may take before it is taken to wait for a request that is parked, in milliseconds. */
-const STUCK_MS = 5;
 /** How long the end of a mount waits for a file system that does not answer, in milliseconds. */
 const SETTLE_MS = 1000;
-/** Requests during which the kernel keeps pages of the file locked, or its writing back stopped. */
-const HOLDING_PAGES: ReadonlySet<number> = new Set([
-  kernel.FUSE_READ,
-  kernel.FUSE_WRITE,
-  kernel.FUSE_SETATTR,
-  kernel.FUSE_FALLOCATE,
-  kernel.FUSE_COPY_FILE_RANGE,
-]);
-
 /** One stub mount's file system. Single-threaded, on the mount's worker. */
 export class StubFilesystem implements Disposable {
   readonly #context: Context;
   readonly #operations: ReadonlyMap<number, Operation>;
   readonly #gate: Gate;
+  readonly #caches: PlaceholderCaches;
   readonly #options: StubOptions;
   readonly #root = new StatxBuffer();
   readonly #origins: Origins = new Map();
@@ -133,6 +121,12 @@ export class StubFilesystem implements Disposable {
       serve: (request) => this.#serveParked(request),
       ...(options.parkedChanged && { changed: options.parkedChanged }),
     }, options.interrupts);
+    this.#caches = new PlaceholderCaches(
+      this.#context.nodes,
+      this.#gate,
+      (request) => this.#serveParked(request, (request) => this.#serve(request)),
+    );
+    if (options.mode === "restore") this.#context.answers.times = WHILE_RESTORING;
   }
 
   /** The mode in force. */
@@ -162,14 +156,14 @@ export class StubFilesystem implements Disposable {
 
   /** Where a nodeid was last seen, relative to the mount, as bytes; undefined when the kernel has forgotten it. */
   pathOf(nodeid: bigint): Uint8Array | undefined {
-    const node = this.#context.nodes.get(nodeid);
+    const node = this.#context.nodes.get(Number(nodeid));
     return node === undefined ? undefined : this.#context.nodes.path(node);
   }
 
   /** A copy of a descriptor of what a nodeid is in the real file system, or a negated error number; ENOENT when there is no such node. */
   openNode(nodeid: bigint): number {
     const { nodes, caller } = this.#context;
-    const node = nodes.get(nodeid);
+    const node = nodes.get(Number(nodeid));
     if (node === undefined) return -Errno.ENOENT;
     caller.self();
     const fd = directly(nodes.fd(node));
@@ -192,8 +186,26 @@ export class StubFilesystem implements Disposable {
     this.#tasks?.collect();
   }
 
+  /** Makes nodes in the placeholder as `populate` does, while it is served: the kernel forgets what changes by that. */
+  async populateServed(
+    session: Session,
+    entries: readonly PlaceholderEntry[],
+    parents: boolean,
+  ): Promise<Populated> {
+    try {
+      return this.populate(entries, parents);
+    } finally {
+      if (this.#placeholder !== undefined) {
+        await this.#caches.dropAttributes(
+          session,
+          this.#context.nodes.knownOf(this.#placeholder.raw, changedBy(entries)),
+        );
+      }
+    }
+  }
+
   /**
-   * Makes nodes in the placeholder, all or none.
+   * Makes nodes in the placeholder, all or none. Nobody has seen it yet.
    *
    * @throws {ModeError} once the real file system has been adopted. @throws {PopulateError} naming the entry.
    */
@@ -236,6 +248,7 @@ export class StubFilesystem implements Disposable {
       const adopts = mode === "proxy" && this.#placeholder !== undefined;
       const { stale, litter } = adopts ? this.#adopt(session, real!, missing) : { stale: [], litter: [] };
       this.#mode = mode;
+      if (mode === "restore") this.#context.answers.times = WHILE_RESTORING;
       const waited = mode === "stub" ? 0 : await this.#gate.release();
       return { previous, waited, stale, litter };
     } finally {
@@ -341,52 +354,17 @@ export class StubFilesystem implements Disposable {
   }
 
   /**
-   * Goes to stub mode and drops what the kernel has cached of the placeholder. Names and attributes were never cached, and no
-   * pages of files that were not read or written. Pages are dropped twice: first while requests are served, so that dirty pages are written; then again behind the closed gate, where only
-   * the writing of pages dirtied in between is still served, and what holds pages that are to be dropped. No page of the placeholder is
-   * delivered after that.
+   * Goes to stub mode and drops what the kernel has cached of the placeholder. Pages are dropped twice: first while requests are served, so
+   * that dirty pages are written; then again behind the closed gate, where only the writing of pages dirtied in between is still served, and
+   * what holds pages that are to be dropped. No page of the placeholder is delivered after that. Attributes come last: none is told any more.
    */
   async #leaveRestore(session: Session): Promise<void> {
-    await this.#dropPages(session);
+    this.#context.answers.times = UNCACHED;
+    await this.#caches.dropPages(session);
     this.#mode = "stub";
-    await this.#dropPages(session);
-  }
-
-  async #dropPages(session: Session): Promise<void> {
-    const queue = [...this.#context.nodes.all()].filter((node) => node.cached);
-    const drop = async () => {
-      for (let node: Node | undefined; (node = queue.pop()) !== undefined;) {
-        while (await this.#dropPagesOf(node.nodeid, session)); // again, since pages may have come meanwhile
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(INVALIDATIONS, queue.length) }, drop));
-  }
-
-  /**
-   * Drops the pages of one file. The kernel waits for each page that a request holds; a request that is parked would hold it for ever.
-   * Such a request came before the change of mode has ended, so it is served as if it had come before it began.
-   *
-   * @returns whether one was, and new pages may be there.
-   */
-  async #dropPagesOf(nodeid: bigint, session: Session): Promise<boolean> {
-    const holdsPages = (request: Request) => request.nodeid === nodeid && HOLDING_PAGES.has(request.opcode);
-    let served = 0;
-    const look = () => {
-      served += this.#gate.let(
-        holdsPages,
-        (request) => this.#serveParked(request, (request) => this.#serve(request)),
-      );
-    };
-    const timer = setInterval(look, STUCK_MS);
-    try {
-      const result = await session.invalidateInode(nodeid, 0n, 0n);
-      if (result < 0 && result !== -Errno.ENOENT && result !== -Errno.ENODEV) {
-        throw new SysError("notify_inval_inode", -result);
-      }
-    } finally {
-      clearInterval(timer);
-    }
-    return served > 0;
+    statx(this.#placeholder!.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);
+    await this.#caches.dropPages(session);
+    await this.#caches.dropAttributes(session);
   }
 }
 

@@ -143,8 +143,10 @@ class Mount {
     } else post({ event: "gone", reason: end === "unmounted" ? "unmounted" : "aborted" });
   }
 
-  populate({ entries, parents }: WorkerCalls["populate"]["request"]): WorkerCalls["populate"]["result"] {
-    return this.#filesystem.populate(entries, parents);
+  populate(
+    { entries, parents }: WorkerCalls["populate"]["request"],
+  ): Promise<WorkerCalls["populate"]["result"]> {
+    return this.#filesystem.populateServed(this.#session, entries, parents);
   }
 
   /** One change after the other: one that was ordered and the one of a replacement may come at the same time. */
@@ -301,7 +303,7 @@ async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof Worke
       mount = new Mount(request);
       return mount.identity;
     case "populate":
-      return created().populate(request);
+      return await created().populate(request);
     case "setMode":
       return await created().setMode(request);
     case "inspect":

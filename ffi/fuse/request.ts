@@ -8,6 +8,8 @@
  * @module
  */
 import { Errno } from "../errno.ts";
+import { readNumber } from "../layout.ts";
+import { Slabs } from "../slabs.ts";
 
 /** Where answers go: libfuse for the requests it dispatches, /dev/fuse itself for the others. */
 export interface ReplyChannel {
@@ -101,6 +103,11 @@ export class Request {
     return this.#view ??= new DataView(this.message.buffer, this.message.byteOffset, this.message.length);
   }
 
+  /** The nodeid as a number, rounded from 2^53 on. Valid as the message is. */
+  get nodeNumber(): number {
+    return readNumber(this.view, 16);
+  }
+
   /** Where the request stands. */
   get state(): RequestState {
     return this.#state;
@@ -147,7 +154,7 @@ export class Request {
   detach(): this {
     if (this.#state === "answered") throw new TypeError(`request ${this.unique}: detached after its answer`);
     if (this.#state === "current") {
-      this.message = keep(this.message, this.length);
+      this.message = messages.keep(this.message.subarray(0, this.length));
       this.#view = undefined;
       this.#state = "detached";
       this.#outstanding.set(this.unique, this);
@@ -197,25 +204,8 @@ export class Request {
   }
 }
 
-const SLAB = 8192;
-let slab = new Uint8Array(SLAB);
-let used = 0;
-
-/**
- * A copy of a message. Small ones share a buffer of 8 KiB with others that came at about the same time: a buffer of its own would cost a
- * waiting LOOKUP four times its message.
- */
-function keep(message: Uint8Array, length: number): Uint8Array {
-  if (length > SLAB / 8) return message.slice(0, length);
-  if (used + length > SLAB) {
-    slab = new Uint8Array(SLAB);
-    used = 0;
-  }
-  const copy = slab.subarray(used, used + length);
-  copy.set(message.subarray(0, length));
-  used += length;
-  return copy;
-}
+/** Messages of waiting requests: a buffer of its own would cost a waiting LOOKUP four times its message. */
+const messages = new Slabs();
 
 /** Length of `struct fuse_in_header` in bytes: the operation's own arguments start here. */
 export const IN_HEADER_SIZE: number = HEADER;

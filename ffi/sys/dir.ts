@@ -108,16 +108,13 @@ export function getdents64(fd: number, buffer: Uint8Array): number {
  * the fields tell of the current entry, `.` and `..` included.
  */
 export class DirentReader {
-  /** The inode number. */
-  ino = 0n;
-  /** The cookie of the *next* entry: where lseek(2) continues after this one. All 64 bits count. */
-  off = 0n;
   /** The type: DT_*. */
   type = 0;
   /** Where the name starts in the buffer. */
   nameStart = 0;
   /** Where it ends: the index of its NUL. */
   nameEnd = 0;
+  #record = 0;
   #at: number;
   readonly #end: number;
   readonly #bytes: Uint8Array;
@@ -135,8 +132,7 @@ export class DirentReader {
   next(): boolean {
     const at = this.#at;
     if (at >= this.#end) return false;
-    this.ino = this.#view.getBigUint64(at, true);
-    this.off = this.#view.getBigInt64(at + 8, true);
+    this.#record = at;
     this.type = this.#bytes[at + 18]!;
     this.nameStart = at + 19;
     this.#at = at + this.#view.getUint16(at + 16, true);
@@ -145,6 +141,17 @@ export class DirentReader {
     while (this.#bytes[end] !== 0) end++;
     this.nameEnd = end;
     return true;
+  }
+
+  // Read when they are asked for: kept as fields, both would be a new object for each entry.
+  /** The inode number. */
+  get ino(): bigint {
+    return this.#view.getBigUint64(this.#record, true);
+  }
+
+  /** The cookie of the *next* entry: where lseek(2) continues after this one. All 64 bits count. */
+  get off(): bigint {
+    return this.#view.getBigInt64(this.#record + 8, true);
   }
 
   /** Whether the name is `.` or `..`. */

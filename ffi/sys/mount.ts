@@ -117,7 +117,10 @@ export function readFsLog(fsfd: number): string[] {
   }
 }
 
-/** open_tree(2). Returns a descriptor of a mount, or with OPEN_TREE_CLONE of a detached copy of it (AT_RECURSIVE: with those below). */
+/**
+ * open_tree(2). Returns an O_PATH descriptor of what a path or, with AT_EMPTY_PATH, a descriptor is of, for half of what opening it by /proc
+ * takes; with OPEN_TREE_CLONE of a detached copy of the mount (AT_RECURSIVE: with those below).
+ */
 export function openTree(dirfd: number, path: CString, flags: number): number {
   const r = libc.openTree.call(NR.open_tree, dirfd, path as Bytes, flags);
   return r < 0 ? -errno[0] : r;

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { readNumber } from "../layout.ts";
+
 /** Where `statx` puts its answer. One can be used for any number of calls; the getters read what the last one left. */
 export class StatxBuffer {
   /** The struct, 256 bytes. */
@@ -41,6 +43,10 @@ export class StatxBuffer {
   /** The inode number. */
   get ino(): bigint {
     return this.view.getBigUint64(32, true);
+  }
+  /** The inode number as a number, rounded from 2^53 on. */
+  get inoNumber(): number {
+    return readNumber(this.view, 32);
   }
   /** The size in bytes. */
   get size(): bigint {
