@@ -229,7 +229,12 @@ export function nameOperations(context: Context): Operations {
     }],
     [kernel.FUSE_RENAME2, (request) => {
       const { get, getNumber, size } = kernel.fuse_rename2_in;
-      return rename(request, ARGS + size, getNumber.newdir(request.view, ARGS), get.flags(request.view, ARGS));
+      return rename(
+        request,
+        ARGS + size,
+        getNumber.newdir(request.view, ARGS),
+        get.flags(request.view, ARGS),
+      );
     }],
     [kernel.FUSE_READLINK, readlink],
   ];

@@ -3,7 +3,7 @@
  *
  * A node is known by its (parent, name). An O_PATH descriptor is opened when an operation needs one and kept up to a budget; a node
  * whose name is gone (unlinked, or its last known name was) is *pinned*: its descriptor is all that is left of it and stays until the
- * kernel forgets it. Invariants: a node's descriptor belongs to the current epoch or is -1; `byInode` holds only nodes of the current
+ * kernel forgets it. Invariants: a node's descriptor belongs to the current epoch or is -1; the epoch knows only nodes of the current
  * epoch; the root is never forgotten.
  *
  * @module
@@ -25,12 +25,11 @@ import {
 } from "../ffi/sys/constants.ts";
 import { call, type Steps } from "./calls.ts";
 import type { Caller } from "./caller.ts";
+import { Epoch, hasName } from "./epoch.ts";
 import type { Holds } from "./holds.ts";
 import {
   ATTRIBUTE_MASK,
   EMPTY_PATH,
-  type Inode,
-  inodeNumber,
   type Node,
   type NodeId,
   openDescriptor,
@@ -42,9 +41,8 @@ import type { Passthrough } from "./passthrough.ts";
 /** The nodes of one mount. Single-threaded; its calls block as the backing does. */
 export class NodeTable {
   readonly #byId = new Map<number, Node>();
-  readonly #byInode = new Map<Inode, Node>();
+  readonly #epoch = new Epoch();
   readonly #open = new Set<Node>(); // unpinned nodes with a descriptor, longest unused first
-  readonly #unfound = new Map<string, Node>(); // by parent and name: known in an earlier epoch, not found in this one yet
   readonly #budget: number;
   readonly #caller: Caller;
   readonly #passthrough: Passthrough;
@@ -53,8 +51,6 @@ export class NodeTable {
   #last: Node | undefined; // that was used
   #next = 2;
   readonly #names = new Slabs();
-  #major = -1;
-  #minor = -1;
 
   /** The root's node. */
   readonly root: Node;
@@ -109,18 +105,11 @@ export class NodeTable {
     for (const node of this.#byId.values()) {
       if (node.fd >= 0) closeFd(node.fd);
       node.fd = carried.get(node) ?? -1;
-      node.inode = undefined;
     }
-    this.#byInode.clear();
     this.#open.clear();
-    this.#unfound.clear();
-    for (const node of this.#byId.values()) {
-      if (!node.pinned) this.#unfound.set(nameKey(node.parent, node.name), node);
-    }
     this.root.fd = root;
     statx(root, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
-    this.#major = this.#scratch.devMajor;
-    this.#minor = this.#scratch.devMinor;
+    this.#epoch.begin(this.#scratch, this.#byId.values());
     this.#identify(this.root);
     for (const node of this.#byId.values()) if (node !== this.root) this.#identify(node);
   }
@@ -173,7 +162,7 @@ export class NodeTable {
     const fd = yield* this.#openPath(parent, node.name);
     if (fd < 0) return fd;
     const found = yield call("statx", fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch);
-    if (found < 0 || !this.#recognise(node, this.#scratch)) {
+    if (found < 0 || !this.#epoch.recognise(node, this.#scratch)) {
       closeFd(fd);
       return found < 0 ? found : -Errno.ESTALE;
     }
@@ -202,7 +191,7 @@ export class NodeTable {
     if (parent < 0) return parent;
     const found = yield* this.#inspect(parent, node.name, ATTRIBUTE_MASK, out);
     if (found < 0) return found;
-    return this.#recognise(node, out) ? 0 : -Errno.ESTALE;
+    return this.#epoch.recognise(node, out) ? 0 : -Errno.ESTALE;
   }
 
   /**
@@ -223,18 +212,14 @@ export class NodeTable {
 
   /** The same for an inode whose attributes are known already, from readdirplus or after creating it. */
   learn(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node {
-    const inode = this.#identity(attributes);
-    const known = this.#byInode.get(inode);
+    const known = this.#epoch.get(attributes);
     let node = known;
     // Another type under a known number: the old inode is gone, and its number was given away again.
     if (node !== undefined && node.type !== (attributes.mode & S_IFMT)) node = undefined;
-    node ??= this.#named(parent, name, attributes);
+    node ??= this.#epoch.takeNamed(parent, name, attributes);
     if (node === undefined) node = this.#add(parent, name, attributes);
     else this.#rename(node, parent, name);
-    if (node !== known) {
-      node.inode = inode;
-      this.#byInode.set(inode, node);
-    }
+    if (node !== known) this.#epoch.set(node, attributes);
     node.nlookup++;
     return node;
   }
@@ -242,17 +227,16 @@ export class NodeTable {
   /** The node of a new inode that has no name (O_TMPFILE), reached by an O_PATH descriptor, which the table takes over. */
   adopt(parent: Node, fd: number, attributes: StatxBuffer): Node {
     const node = this.#add(parent, EMPTY_PATH, attributes);
-    node.inode = this.#identity(attributes);
+    this.#epoch.set(node, attributes);
     node.fd = fd;
     node.pinned = true;
     node.nlookup++;
-    this.#byInode.set(node.inode, node);
     return node;
   }
 
   /** The node behind an inode's attributes, when the kernel knows it. */
   known(attributes: StatxBuffer): Node | undefined {
-    return this.#byInode.get(this.#identity(attributes));
+    return this.#epoch.get(attributes);
   }
 
   /** Those of some paths below a directory, the empty one being itself, that the kernel knows. */
@@ -339,7 +323,7 @@ export class NodeTable {
     if (node.nlookup > 0 || node.users > 0 || node === this.root || !this.#byId.has(node.nodeid)) return;
     this.#byId.delete(node.nodeid);
     this.#passthrough.forget(node);
-    if (node.inode !== undefined && this.#byInode.get(node.inode) === node) this.#byInode.delete(node.inode);
+    this.#epoch.delete(node);
     this.#open.delete(node);
     if (node.fd >= 0) this.#close(node);
     node.parent.users--;
@@ -355,7 +339,7 @@ export class NodeTable {
       before.users--;
       this.#drop(before);
     }
-    if (!equal(node.name, name)) node.name = this.#names.keep(name);
+    if (!hasName(node, parent, name)) node.name = this.#names.keep(name);
     if (!node.pinned) return;
     node.pinned = false;
     if (node.fd >= 0) this.give(node, node.fd);
@@ -410,50 +394,11 @@ export class NodeTable {
     node.fd = -1;
   }
 
-  /** Whether attributes are this node's. In a new epoch the first thing found under the name is, when its type is the same. */
-  #recognise(node: Node, attributes: StatxBuffer): boolean {
-    const inode = this.#identity(attributes);
-    if (node.inode !== undefined) return node.inode === inode;
-    if ((attributes.mode & S_IFMT) !== node.type) return false;
-    node.inode = inode;
-    if (!this.#byInode.has(inode)) this.#byInode.set(inode, node);
-    return true;
-  }
-
-  /** The node that had this name in the last epoch, when it has not been found since. */
-  #named(parent: Node, name: Uint8Array, attributes: StatxBuffer): Node | undefined {
-    if (this.#unfound.size === 0) return undefined;
-    const key = nameKey(parent, name);
-    const node = this.#unfound.get(key);
-    if (node === undefined) return undefined;
-    this.#unfound.delete(key);
-    const same = node.inode === undefined && !node.pinned && node.parent === parent && equal(node.name, name);
-    return same && node.type === (attributes.mode & S_IFMT) && this.#byId.has(node.nodeid) ? node : undefined;
-  }
-
   /** Learns the identity of a node that has a descriptor, so that a name which leads to it, and no other, gives this node. */
   #identify(node: Node): void {
     const fd = node.fd >= 0 ? node.fd : openDescriptor(node);
     if (fd === undefined) return;
     if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#scratch) < 0) return;
-    node.inode = this.#identity(this.#scratch);
-    this.#byInode.set(node.inode, node);
+    this.#epoch.set(node, this.#scratch);
   }
-
-  #identity(attributes: StatxBuffer): Inode {
-    if (attributes.devMajor === this.#major && attributes.devMinor === this.#minor) {
-      return inodeNumber(attributes);
-    }
-    return `${attributes.devMajor}:${attributes.devMinor}:${attributes.ino}`;
-  }
-}
-
-function nameKey(parent: Node, name: Uint8Array): string {
-  return `${parent.nodeid}/${String.fromCharCode(...name)}`;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

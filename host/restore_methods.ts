@@ -50,6 +50,8 @@ export class RestoreMethods {
   #unwatch: (() => void) | undefined;
   /** The wait for CRIU to let the tree go, with which it is released. */
   #releasing: UntracedWait | undefined;
+  /** What was made, which must be there when CRIU asks. */
+  #prepared: readonly ManagedMount[] = [];
   /** The restored tree's first process. */
   #init: number | undefined;
 
@@ -65,6 +67,7 @@ export class RestoreMethods {
     request: RequestContext,
   ): Promise<Result<"restore.prepare">> {
     const { images, config, process } = params;
+    this.#prepared = [];
     const asked = { directory: images, mounts: config.mounts, types: config.types };
     const noted = needsNoted(config) ? await this.#parts.noted(asked, request.signal) : nothingNoted;
     const orders = planRestore(images, config, noted);
@@ -84,6 +87,7 @@ export class RestoreMethods {
     const made = settled.filter((result) => result.status === "fulfilled").map(({ value }) => value);
     const failed = settled.find((result) => result.status === "rejected");
     if (failed === undefined) {
+      this.#prepared = this.#parts.selected();
       // For the real file systems, which are looked for as soon as CRIU is done. Starting it takes this thread: CRIU is told first.
       setTimeout(() => this.#context.run.ahead());
       return { mounts: made.map(({ told }) => told) };
@@ -115,6 +119,11 @@ export class RestoreMethods {
   /** `restore.check`. */
   // deno-lint-ignore require-await -- it fails by rejecting
   async check({ init }: Params<"restore.check">): Promise<Result<"restore.check">> {
+    const there = this.#parts.selected();
+    const lost = this.#prepared.find((mount) => !there.includes(mount));
+    if (lost !== undefined) {
+      throw new ControlError("mount_lost", `mount ${lost.id} is gone`, { mount: lost.id });
+    }
     const mounts = this.#mounts();
     const wrong = mounts.find((mount) => mount.mode !== "restore");
     if (wrong !== undefined) {
@@ -154,6 +163,7 @@ export class RestoreMethods {
   /** @param stopped the tree that is to go on when its mounts are in place, or cannot be mounted */
   #release(stopped: number | undefined): void {
     const mounts = this.#parts.selected();
+    this.#prepared = [];
     this.#endWatch();
     for (const { replacement } of mounts) replacement?.delayed.start();
     if (stopped === undefined) return;

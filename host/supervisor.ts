@@ -12,21 +12,20 @@ import type { MountMode, Params, Result } from "../control/protocol.ts";
 import { version } from "../control/version.ts";
 import { Errno } from "../ffi/errno.ts";
 import { pathText } from "../ffi/sys/libc.ts";
-import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { NodesReading, readNoted } from "./images_jobs.ts";
 import type { ImageNodes } from "./images_messages.ts";
-import { FuseConnection } from "./fuse_connection.ts";
 import { ManagedMount } from "./managed_mount.ts";
-import { endMount, mountEnded, removeUnfinished } from "./mount_ending.ts";
+import { endMount, mountEnded } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
+import { Mountpoints, mountWith } from "./mount_making.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { RestoreMethods } from "./restore_methods.ts";
 import { sameParams } from "./same_params.ts";
 import { SwapMethods } from "./swap_methods.ts";
 import { unlessAborted } from "./time_limit.ts";
-import type { CreateResult, GoneEvent, RootAttributes } from "./worker_messages.ts";
+import type { GoneEvent, RootAttributes } from "./worker_messages.ts";
 
 /** What the supervisor tells the daemon. */
 export interface SupervisorHooks {
@@ -41,8 +40,7 @@ export class Supervisor {
   readonly #context: DaemonContext;
   readonly #hooks: SupervisorHooks;
   readonly #mounts = new Map<string, ManagedMount>();
-  // Mountpoints of mounts that are being made: two must not be made at one path at a time.
-  readonly #making = new Set<string>();
+  readonly #mountpoints = new Mountpoints(() => this.#mounts.values());
   // What the end waits for: the making of mounts, and swaps.
   readonly #unfinished = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
@@ -170,7 +168,7 @@ export class Supervisor {
       throw new ControlError("conflict", `mount ${id} exists with other parameters`, { mount: id });
     }
     await existing?.ending;
-    this.#refuseInsideStub(params);
+    this.#mountpoints.refuseInsideStub(params);
     const data = { mount: id, path: pathText(mountpoint) };
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     const gone = Promise.withResolvers<GoneEvent>();
@@ -183,9 +181,9 @@ export class Supervisor {
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
       const reading = images && (early ?? new NodesReading([{ images, mountpoint: path }]).of(0, handle));
       const populated = reading && await unlessAborted(reading, signal);
-      key = this.#reserve(path);
+      key = this.#mountpoints.reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
-      const identity = await this.#mountWith(handle, { ...params, root }, path, populated?.entries);
+      const identity = await mountWith(handle, { ...params, root }, path, populated?.entries, this.#context);
       const mount = new ManagedMount(params, path, handle, identity, gone);
       mount.populated = populated && { nodes: populated.entries.length, noted: populated.noted };
       this.#mounts.set(id, mount);
@@ -201,54 +199,7 @@ export class Supervisor {
       if (!this.#mounts.has(id)) handle.end("it was not made");
       throw asControlError(error, data);
     } finally {
-      if (key !== undefined) this.#making.delete(key);
-    }
-  }
-
-  /**
-   * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since.
-   *
-   * @throws {ControlError} EBUSY
-   */
-  #reserve(path: Uint8Array): string {
-    const key = pathText(path);
-    const others = [...this.#mounts.values()].filter((mount) => !mount.replaced);
-    if (this.#making.has(key) || others.some((mount) => pathText(mount.path) === key)) {
-      throw new ControlError("system", `cannot mount on ${key}: another mount is made there`, {
-        errno: "EBUSY",
-      });
-    }
-    this.#making.add(key);
-    return key;
-  }
-
-  /** Lets a worker mount; a worker that breaks while it does leaves nothing. */
-  async #mountWith(
-    handle: MountHandle,
-    params: Params<"mount.create"> & { root: RootAttributes },
-    path: Uint8Array,
-    entries: readonly PlaceholderEntry[] | undefined,
-  ): Promise<CreateResult> {
-    const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
-    try {
-      const made = handle.call("create", {
-        mountpoint: path,
-        mode,
-        source: this.#context.ownerTag,
-        root,
-        ...(size !== undefined && { size }),
-        ...(entries !== undefined && { entries }),
-        attrTimeoutMs,
-        options,
-        interrupts,
-      });
-      FuseConnection.prepare(); // while the worker is busy
-      return await made;
-    } catch (error) {
-      if (error instanceof ControlError && error.kind === "mount_lost") {
-        await removeUnfinished(id, path, this.#context);
-      }
-      throw error;
+      if (key !== undefined) this.#mountpoints.letGo(key);
     }
   }
 
@@ -266,16 +217,6 @@ export class Supervisor {
       },
       lost: (reason) => gone.resolve({ event: "gone", reason: "error", text: reason }),
     });
-  }
-
-  /** A path through a stub is one more request that waits: the mount could not be made before the stub is released. */
-  #refuseInsideStub({ id, mountpoint }: Params<"mount.create">): void {
-    const path = pathText(mountpoint);
-    for (const mount of this.#mounts.values()) {
-      if (mount.mode !== "stub" || mount.replaced || !path.startsWith(pathText(mount.path) + "/")) continue;
-      const message = `${path} lies in mount ${mount.id}, which is in stub mode`;
-      throw new ControlError("wrong_mode", message, { mount: id, path, mode: "stub" });
-    }
   }
 
   async #populate({ mount: id, entries, parents }: Params<"file.create">): Promise<Result<"file.create">> {

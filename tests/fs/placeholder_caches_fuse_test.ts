@@ -21,27 +21,30 @@ fuseTest("placeholder: while files are restored nobody is asked twice for attrib
   assertEquals((await agent.stat("fstat", fd)).size, 5, "what is changed through the mount is seen");
 });
 
-fuseTest("placeholder: what is known of it is forgotten before the real file system is there", async (mount) => {
-  await mount.populate(file("f", 8), directory("d"));
-  await mount.shell("printf 'longer than before' > $R/f; mkdir -m 711 $R/d; chmod 750 $R");
-  const agent = mount.agent();
-  const known = [];
-  for (const [name, flags] of [["f", O_RDONLY], ["d", O_RDONLY | O_DIRECTORY], ["", O_PATH]] as const) {
-    const fd = await agent.number("open", mount.path(name), flags);
-    await agent.stat("fstat", fd);
-    known.push(fd);
-  }
-  await mount.stub();
-  const waiting = mount.agent();
-  const size = waiting.stat("stat", mount.path("f"));
-  await mount.parked(1);
-  await mount.proxy(mount.real);
-  assertEquals((await within(size, "stat")).size, 18);
-  const stats = [];
-  for (const fd of known) stats.push(await agent.stat("fstat", fd));
-  assertEquals(stats.map(({ mode }) => mode), ["100644", "40711", "40750"]);
-  assertEquals(stats[0]!.size, 18);
-});
+fuseTest(
+  "placeholder: what is known of it is forgotten before the real file system is there",
+  async (mount) => {
+    await mount.populate(file("f", 8), directory("d"));
+    await mount.shell("printf 'longer than before' > $R/f; mkdir -m 711 $R/d; chmod 750 $R");
+    const agent = mount.agent();
+    const known = [];
+    for (const [name, flags] of [["f", O_RDONLY], ["d", O_RDONLY | O_DIRECTORY], ["", O_PATH]] as const) {
+      const fd = await agent.number("open", mount.path(name), flags);
+      await agent.stat("fstat", fd);
+      known.push(fd);
+    }
+    await mount.stub();
+    const waiting = mount.agent();
+    const size = waiting.stat("stat", mount.path("f"));
+    await mount.parked(1);
+    await mount.proxy(mount.real);
+    assertEquals((await within(size, "stat")).size, 18);
+    const stats = [];
+    for (const fd of known) stats.push(await agent.stat("fstat", fd));
+    assertEquals(stats.map(({ mode }) => mode), ["100644", "40711", "40750"]);
+    assertEquals(stats[0]!.size, 18);
+  },
+);
 
 fuseTest("placeholder: what is made in it later shows in what was known before", async (mount) => {
   await mount.populate(file("f", 8), directory("d"));
@@ -81,7 +84,9 @@ Deno.test("placeholder: an answer that is still on its way to who asked is not k
 });
 
 Deno.test("placeholder: what the kernel has forgotten is not waited for", async () => {
-  const { nodes, asked, drop } = kernelThatSays(new Map([[2, [-Errno.ENOENT, -Errno.ENOENT]], [3, [-Errno.ENODEV]]]));
+  const { nodes, asked, drop } = kernelThatSays(
+    new Map([[2, [-Errno.ENOENT, -Errno.ENOENT]], [3, [-Errno.ENODEV]]]),
+  );
   const dropped = drop();
   nodes.delete(2);
   await dropped;

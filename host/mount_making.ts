@@ -1,0 +1,99 @@
+/**
+ * Making a mount: where, and by its worker.
+ *
+ * @module
+ */
+
+import { ControlError } from "../control/errors.ts";
+import type { Params } from "../control/protocol.ts";
+import { pathText } from "../ffi/sys/libc.ts";
+import type { PlaceholderEntry } from "../fs/placeholder.ts";
+import type { DaemonContext } from "./daemon_context.ts";
+import { FuseConnection } from "./fuse_connection.ts";
+import type { ManagedMount } from "./managed_mount.ts";
+import { removeUnfinished } from "./mount_ending.ts";
+import type { MountHandle } from "./mount_handle.ts";
+import type { CreateResult, RootAttributes } from "./worker_messages.ts";
+
+/** Where mounts are and are being made: two must not be made at one path at a time. */
+export class Mountpoints {
+  readonly #mounts: () => Iterable<ManagedMount>;
+  readonly #making = new Set<string>();
+
+  /** `mounts`: those that there are. */
+  constructor(mounts: () => Iterable<ManagedMount>) {
+    this.#mounts = mounts;
+  }
+
+  /**
+   * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since.
+   *
+   * @returns what to {@linkcode Mountpoints.letGo} when it is made
+   * @throws {ControlError} EBUSY
+   */
+  reserve(path: Uint8Array): string {
+    const key = pathText(path);
+    const others = [...this.#mounts()].filter((mount) => !mount.replaced);
+    if (this.#making.has(key) || others.some((mount) => pathText(mount.path) === key)) {
+      throw new ControlError("system", `cannot mount on ${key}: another mount is made there`, {
+        errno: "EBUSY",
+      });
+    }
+    this.#making.add(key);
+    return key;
+  }
+
+  /** Ends {@linkcode Mountpoints.reserve}. */
+  letGo(key: string): void {
+    this.#making.delete(key);
+  }
+
+  /**
+   * A path through a stub is one more request that waits: the mount could not be made before the stub is released.
+   *
+   * @throws {ControlError} `wrong_mode`
+   */
+  refuseInsideStub({ id, mountpoint }: Params<"mount.create">): void {
+    const path = pathText(mountpoint);
+    for (const mount of this.#mounts()) {
+      if (mount.mode !== "stub" || mount.replaced || !path.startsWith(pathText(mount.path) + "/")) continue;
+      const message = `${path} lies in mount ${mount.id}, which is in stub mode`;
+      throw new ControlError("wrong_mode", message, { mount: id, path, mode: "stub" });
+    }
+  }
+}
+
+/**
+ * Lets a mount's worker mount; a worker that breaks while it does leaves nothing.
+ *
+ * @param path the mountpoint without symlinks
+ */
+export async function mountWith(
+  handle: MountHandle,
+  params: Params<"mount.create"> & { root: RootAttributes },
+  path: Uint8Array,
+  entries: readonly PlaceholderEntry[] | undefined,
+  context: DaemonContext,
+): Promise<CreateResult> {
+  const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;
+  try {
+    const made = handle.call("create", {
+      mountpoint: path,
+      mode,
+      source: context.ownerTag,
+      root,
+      ...(size !== undefined && { size }),
+      ...(entries !== undefined && { entries }),
+      attrTimeoutMs,
+      options,
+      interrupts,
+    });
+    FuseConnection.prepare(); // while the worker is busy
+    return await made;
+  } catch (error) {
+    if (error instanceof ControlError && error.kind === "mount_lost") {
+      await removeUnfinished(id, path, context);
+    }
+    throw error;
+  }
+}
