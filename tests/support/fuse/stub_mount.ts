@@ -6,6 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import type { FileEntry } from "../../../control/entries.ts";
+import { NURSERY } from "../../../host/runtime_flags.ts";
 import type {
   CreateRequest,
   CreateResult,
@@ -94,7 +95,7 @@ export class StubMount implements AsyncDisposable {
     this.base = base;
     this.mountpoint = `${base}/mnt`;
     this.real = `${base}/real`;
-    const args = ["run", "--allow-all", "--no-check", "--no-lock", "--config", config, child];
+    const args = ["run", NURSERY, "--allow-all", "--no-check", "--no-lock", "--config", config, child];
     const [program, ...rest] = [
       ...(without === undefined ? [] : ["setpriv", "--bounding-set", without]),
       Deno.execPath(),
