@@ -84,7 +84,7 @@ const sections: Record<string, () => Promise<unknown>> = {
           checks ? "has it check permissions, too" : "as it is by its defaults"
         }`,
       );
-      const extent = quick ? { rounds: 5, milliseconds: 60 } : { rounds: 15, milliseconds: 150 };
+      const extent = quick ? { rounds: 5, milliseconds: 200 } : { rounds: 9, milliseconds: 400 };
       results.push(
         await inSandbox((sandbox) => operations(sandbox, product, { cacheSeconds, checks, ...extent })),
       );
