@@ -34,6 +34,7 @@ import { operandPath } from "../fs/operand.ts";
 import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
 import { INIT, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import { WorkerThreads } from "./call_threads.ts";
+import { MemoryReturn } from "./memory_return.ts";
 import type {
   AbortResult,
   CreateRequest,
@@ -62,6 +63,7 @@ class Mount {
   readonly #filesystem: StubFilesystem;
   readonly #session: Session;
   readonly #identity: MountIdentity;
+  readonly #memory = new MemoryReturn(() => this.#session.served);
   #parkedTimer: ReturnType<typeof setTimeout> | undefined;
   #parkedDirty = false;
   #attached = true;
@@ -110,6 +112,7 @@ class Mount {
           fault: (failed, error) => this.#fault(failed, error),
           interrupt: (parked) => this.#filesystem.interrupt(parked),
           woken: () => this.#filesystem.collect(),
+          idle: () => this.#memory.active(),
         },
       }),
     );
@@ -132,6 +135,7 @@ class Mount {
       failure = error;
     }
     clearTimeout(this.#parkedTimer);
+    this.#memory[Symbol.dispose]();
     this.#filesystem.failParked(this.#abortErrno ?? Errno.ENOTCONN); // of a connection that is gone nobody hears it any more
     this.#filesystem.sessionEnded();
     this.#session[Symbol.dispose]();
