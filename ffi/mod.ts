@@ -55,7 +55,7 @@
 export { Errno, errnoName, errnoText, isSysError, SysError } from "./errno.ts";
 export type { ErrnoName } from "./errno.ts";
 export { struct } from "./layout.ts";
-export type { Field, Fields, FieldType, FieldValue, Getter, Setter, Struct } from "./layout.ts";
+export type { Field, Fields, FieldType, FieldValue, Getter, Setter, Struct, U64 } from "./layout.ts";
 export * as kernel from "./fuse/kernel.ts";
 export { chooseAbi, libfuseSymbols } from "./fuse/abi.ts";
 export type { LibfuseAbi } from "./fuse/abi.ts";
