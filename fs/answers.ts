@@ -35,7 +35,7 @@ const SECOND = 1_000_000_000n;
 const ENTRY_OUT = kernel.fuse_entry_out.size;
 const MAX_DATA = 1 << 20;
 
-/** Nothing is cached: what holds while the placeholder answers. */
+/** Nothing is cached: what is told between the placeholder and the real file system. */
 export const UNCACHED: CacheTimes = { entry: spanOf(0), attributes: spanOf(0) };
 
 /** The device number as the kernel packs it into 32 bits (new_encode_dev, include/linux/kdev_t.h). */

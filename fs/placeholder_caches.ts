@@ -56,8 +56,8 @@ export class PlaceholderCaches {
   }
 
   /**
-   * Drops the attributes of inodes, all of them by default. What is being answered by now must not be cached any more. The kernel does not know an inode yet
-   * whose answer it has not taken from us to whoever asked, and then keeps what that says; so it is asked until it has, or has forgotten it.
+   * Drops the attributes of inodes, all of them by default. What is answered by now must not be cached any more. The kernel does not know
+   * an inode yet whose answer nobody has taken, and will keep what that says; so it is asked until somebody has, or the inode is forgotten.
    */
   async dropAttributes(session: Session, nodes: Iterable<Node> = this.#nodes.all()): Promise<void> {
     for (let left = [...nodes]; left.length > 0;) {

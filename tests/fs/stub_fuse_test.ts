@@ -31,7 +31,7 @@ const openDirectory = (agent: Agent, at: (name: string) => string) =>
   agent.number("open", at("d"), O_RDONLY | O_DIRECTORY);
 const FS_IOC_GETVERSION = 0x80087601;
 
-/** In restore mode nothing is cached: what has a name is looked up first. */
+/** In restore mode no names are cached: what has one is looked up first. */
 const afterRestore: Record<string, Waiting> = {
   "stat": { operation: "LOOKUP", call: async (a, at) => (await a.stat("stat", at("f"))).size, gives: 8 },
   "fstat": {
