@@ -21,6 +21,12 @@ export const CONTESTANTS = ["native", "passthrough_ll", "spfs"] as const;
 /** One of them. */
 export type Contestant = typeof CONTESTANTS[number];
 
+/** They take turns at being first, so that what the machine does from one turn to the next falls on all alike. */
+export function inTurn(round: number): Contestant[] {
+  const first = round % CONTESTANTS.length;
+  return [...CONTESTANTS.slice(first), ...CONTESTANTS.slice(0, first)];
+}
+
 /** How the servers are run. */
 export interface Conditions {
   /** How long the kernel may keep names and attributes, in seconds; 0: every operation asks the server. */

@@ -17,6 +17,7 @@ import {
   type Contestant,
   CONTESTANTS,
   Contestants,
+  inTurn,
   type Times,
 } from "./contestants.ts";
 
@@ -82,7 +83,7 @@ export async function operations(sandbox: Sandbox, binary: Binary, comparison: C
     }
     for (let n = 0; n < rounds; n++) {
       for (const group of groups) {
-        for (const name of CONTESTANTS) {
+        for (const name of inTurn(n)) {
           const result = JSON.parse(await turn(name, group, milliseconds)) as Record<string, number>;
           for (const [operation, value] of Object.entries(result)) {
             (times[operation] ??= { native: [], passthrough_ll: [], spfs: [] })[name].push(value);

@@ -7,7 +7,7 @@
 import { run } from "../tests/e2e/support/child.ts";
 import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import type { Binary } from "../tests/e2e/support/spfs.ts";
-import { type Compared, compared, CONTESTANTS, Contestants, type Times } from "./contestants.ts";
+import { type Compared, compared, Contestants, inTurn, type Times } from "./contestants.ts";
 
 const TESTS = new URL("../tests/", import.meta.url).pathname;
 
@@ -55,7 +55,7 @@ export async function project(sandbox: Sandbox, binary: Binary, rounds: number):
   const none = (): Times => ({ native: [], passthrough_ll: [], spfs: [] });
   const [unpack, compile, build] = [none(), none(), none()];
   for (let n = 0; n < rounds; n++) {
-    for (const name of CONTESTANTS) {
+    for (const name of inTurn(n)) {
       const told = await contestants.ask(name, `${script} ${archive}`);
       const [unpacked, compiled] = told.split(" ").map((ns) => Number(ns) / 1e6);
       if (!(compiled! > 0)) throw new Error(`${name}: the project was not built: ${told}`);

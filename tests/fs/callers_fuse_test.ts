@@ -207,3 +207,31 @@ fuseTest(
   },
   { without: "-dac_override,-dac_read_search" },
 );
+
+// Why the kernel checks permissions itself, and asks for a directory's attributes after each change of it.
+fuseTest(
+  "callers: a name that the kernel knows is no way in for who may not search its directory",
+  async (mount) => {
+    await mount.shell("mkdir $R/d; echo secret > $R/d/f; chmod 644 $R/d/f; chmod 700 $R/d");
+    await mount.proxy(mount.real);
+    await mount.agent().stat("stat", mount.path("d/f"));
+    const user = mount.agent();
+    await user.call("become", 1000, 1000);
+    assertEquals(await user.errno("open", mount.path("d/f"), O_RDONLY), "EACCES");
+  },
+  { attrTimeoutMs: 600_000 },
+);
+
+fuseTest("callers: who may not go there takes no mount away by trying", async (mount) => {
+  await mount.shell("mkdir -p $R/d/sub; chmod 700 $R/d");
+  await mount.proxy(mount.real);
+  await mount.shell("mount -t tmpfs tmpfs $M/d/sub");
+  try {
+    const user = mount.agent();
+    await user.call("become", 1000, 1000);
+    assertEquals(await user.errno("stat", mount.path("d/sub")), "EACCES");
+    assertEquals(await mount.shell("mountpoint -q $M/d/sub && echo there"), "there\n");
+  } finally {
+    await mount.shell("umount -l $M/d/sub || true");
+  }
+}, { attrTimeoutMs: 0 });
