@@ -7,8 +7,10 @@
 
 import { mallocTrim } from "../ffi/sys/memory.ts";
 
-/** How long nobody must have asked for anything, in milliseconds: V8 collects what a thread has left behind when it has slept for 8 s. */
+/** How long nobody must have asked for anything, in milliseconds. */
 const IDLE_MS = 10_000;
+/** How often it is done then, since V8 collects what a thread has left behind in several goes, 8 s after it has gone to sleep and later. */
+const TIMES = 3;
 
 /** Watches over one mount. Costs a timer while requests come, and nothing while none do. */
 export class MemoryReturn {
@@ -17,6 +19,7 @@ export class MemoryReturn {
   readonly #later: (act: () => void) => () => void;
   #cancel: (() => void) | undefined;
   #seen = 0;
+  #left = 0;
 
   /** `served`: how many requests there have been; `trim`: gives memory back; `later`: does something after a while, unless it is cancelled. */
   constructor(served: () => number, trim: () => void = mallocTrim, later = afterIdling) {
@@ -36,11 +39,15 @@ export class MemoryReturn {
   }
 
   #wait(): void {
+    if (this.#seen !== this.#served()) this.#left = TIMES;
     this.#seen = this.#served();
     this.#cancel = this.#later(() => {
       this.#cancel = undefined;
-      if (this.#seen === this.#served()) this.#trim();
-      else this.#wait();
+      if (this.#seen === this.#served()) {
+        this.#trim();
+        this.#left--;
+      }
+      if (this.#left > 0) this.#wait();
     });
   }
 }
