@@ -9,8 +9,8 @@ import { patternBytes } from "../../e2e/support/pattern.ts";
 import { isAlive, until } from "../../e2e/support/proc.ts";
 import { type Scene, victim } from "./scene.ts";
 
-/** The reserved port on which it listens. */
-export const HOLDERS_PORT = 700;
+/** The reserved port on which it listens. Below 512, from where bindresvport(3) of rpcbind and rpc.statd takes theirs, and NFS's client (665) takes its. */
+export const HOLDERS_PORT = 400;
 
 /** A holder. */
 export class Holder {

@@ -22,7 +22,7 @@
 #include "../../e2e/victims/pattern.h"
 #include "../../e2e/victims/report.h"
 
-enum { SEED = 4, SIZE = 8192, OFFSET = 5000, PORT = 700 };
+enum { SEED = 4, SIZE = 8192, OFFSET = 5000, PORT = 400 };
 static const char silly_text[] = "in no directory", named_text[] = "one of two names is gone";
 
 static int make(const char *path, const char *text)
