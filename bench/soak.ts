@@ -76,7 +76,9 @@ async function round(mount: StubMount, sandbox: Sandbox): Promise<{ switches: nu
     code === 0 ? "" : `${SUITES[at]} ended with ${code}:\n${stdout}${stderr}`
   );
   // stress-ng leaves a file that cannot be removed when its time is over between two of its changes of flags.
-  await mount.shell(`chattr -R -ia $M/stress-ng || true; rm -r ${SUITES.map((name) => `$M/${name}`).join(" ")}`);
+  await mount.shell(
+    `chattr -R -ia $M/stress-ng || true; rm -r ${SUITES.map((name) => `$M/${name}`).join(" ")}`,
+  );
   return { switches, failures: failed.filter((text) => text !== "") };
 }
 
