@@ -16,7 +16,7 @@ import { carry } from "./carry.ts";
 import type { Context } from "./context.ts";
 import { directoryStream, type Handle } from "./handles.ts";
 import { isRemap, toldRemap, unlinkedRemaps, unlinkRemap } from "./link_remaps.ts";
-import { EMPTY_PATH, type Node } from "./node.ts";
+import { EMPTY_PATH, isOfBacking, type Node } from "./node.ts";
 import type { Origins } from "./placeholder.ts";
 import { entriesOf, ResumedListing } from "./resumed_listing.ts";
 import { splitPath, walk } from "./walk.ts";
@@ -119,7 +119,7 @@ function resume({ fd, stream }: Handle): ResumedListing | undefined {
 }
 
 function originOf({ inode }: Node, origins: Origins): Uint8Array | undefined {
-  return inode === undefined || typeof inode === "string" ? undefined : origins.get(inode);
+  return isOfBacking(inode) ? origins.get(inode) : undefined;
 }
 
 /**

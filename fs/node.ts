@@ -26,6 +26,11 @@ export type InodeNumber = number | bigint;
 /** What tells an inode of the backing from all others: its number, or "major:minor:ino" off the backing's own device. */
 export type Inode = InodeNumber | string;
 
+/** Whether an inode was found, and is on the backing itself and not on what may be mounted on it. */
+export function isOfBacking(inode: Inode | undefined): inode is InodeNumber {
+  return inode !== undefined && typeof inode !== "string";
+}
+
 /** The inode number of what statx(2) told. */
 export function inodeNumber(attributes: StatxBuffer): InodeNumber {
   const rounded = attributes.inoNumber;

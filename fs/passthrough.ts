@@ -32,7 +32,7 @@ import { closeFd, ioctl, reopen, statx } from "../ffi/sys/file.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import type { Caller, Identity } from "./caller.ts";
 import type { Handle } from "./handles.ts";
-import { ATTRIBUTE_MASK, EMPTY_PATH, type Node } from "./node.ts";
+import { ATTRIBUTE_MASK, EMPTY_PATH, isOfBacking, type Node } from "./node.ts";
 
 /** A file of the backing that the kernel knows. */
 export interface Backing {
@@ -110,7 +110,7 @@ export class Passthrough {
 
   /** Whether a node is a file on the backing itself and not on what may be mounted on it. */
   #isLocal(node: Node): boolean {
-    return this.#local && node.type === S_IFREG && typeof node.inode !== "string";
+    return this.#local && node.type === S_IFREG && isOfBacking(node.inode);
   }
 
   /**

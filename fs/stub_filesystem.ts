@@ -88,6 +88,7 @@ export const INIT: WantedInit = {
 
 /** How long the end of a mount waits for a file system that does not answer, in milliseconds. */
 const SETTLE_MS = 1000;
+
 /** One stub mount's file system. Single-threaded, on the mount's worker. */
 export class StubFilesystem implements Disposable {
   readonly #context: Context;
@@ -205,7 +206,7 @@ export class StubFilesystem implements Disposable {
   }
 
   /**
-   * Makes nodes in the placeholder, all or none. Nobody has seen it yet.
+   * Makes nodes in the placeholder, all or none. What the kernel may have cached of it is another matter, see `populateServed`.
    *
    * @throws {ModeError} once the real file system has been adopted. @throws {PopulateError} naming the entry.
    */
