@@ -19,7 +19,7 @@ function caseMap(): string {
 /** The results in a new directory. */
 async function results(directory: string, without: readonly string[]): Promise<Results> {
   await run("mkdir", [directory]);
-  return parseResults(await run("timeout", ["-s", "KILL", "60", caseMap(), directory, ...without]));
+  return parseResults(await run(caseMap(), [directory, ...without], { limitMs: 300_000 }));
 }
 
 for (const [name, make] of Object.entries(fileSystems)) {

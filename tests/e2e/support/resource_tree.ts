@@ -102,7 +102,8 @@ export class ResourceTree {
     const at = this.#asked;
     return await until(`the answer of ${program.name}`, () => {
       try {
-        return this.#lines(program)[at] ?? (!isAlive(this.pid) && "the tree has ended");
+        const alive = isAlive(this.pid); // before the answers are read: the last ones are written before it ends
+        return this.#lines(program)[at] ?? (!alive && "the tree has ended");
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return undefined;
         throw error;
