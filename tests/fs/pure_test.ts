@@ -4,6 +4,7 @@ import { decodeDevice, encodeDevice } from "../../fs/answers.ts";
 import { parseCapabilities, parseGroups } from "../../fs/caller.ts";
 import { reopenFlags } from "../../fs/handles.ts";
 import { refusal, verdict } from "../../fs/modes.ts";
+import { isOfBacking } from "../../fs/node.ts";
 import { endsWait, parseSignalSets } from "../../fs/signals.ts";
 import { O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TMPFILE, O_TRUNC } from "../../ffi/sys/constants.ts";
 
@@ -103,4 +104,8 @@ Deno.test("answers: device numbers survive the kernel's packing", () => {
   for (const [major, minor] of [[8, 1], [259, 0], [4095, 1048575], [1, 256]] as const) {
     assertEquals(decodeDevice(encodeDevice(major, minor)), { major, minor });
   }
+});
+
+Deno.test("nodes: what was not found yet, and what is mounted on the backing, is not of the backing", () => {
+  assertEquals([12, 2n ** 60n, undefined, "8:1:12"].map(isOfBacking), [true, true, false, false]);
 });
