@@ -93,11 +93,11 @@ export class Passthrough {
   }
 
   /**
-   * Whether there is nothing that close(2) has to ask us for: a file system of this machine tells all its errors before. What is mapped
-   * through the daemon is written back then, so that everybody sees it.
+   * Whether there is nothing that close(2) has to ask us for: what cannot write has no error to be told, and a file system of this machine
+   * tells all its errors before. What is mapped through the daemon is written back then, so that everybody sees it.
    */
   needsNoFlush({ node, flags, backing }: Handle): boolean {
-    return this.#isLocal(node) && (backing !== undefined || (flags & O_ACCMODE) === O_RDONLY);
+    return node.type === S_IFREG && (backing !== undefined || (flags & O_ACCMODE) === O_RDONLY);
   }
 
   /**

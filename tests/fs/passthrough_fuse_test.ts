@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../../ffi/sys/constants.ts";
 import { data } from "../support/fuse/agent.ts";
 import { fuseTest } from "../support/fuse/fuse_test.ts";
-import { file, type StubMount, type StubMountOptions } from "../support/fuse/stub_mount.ts";
+import { file, StubMount, type StubMountOptions } from "../support/fuse/stub_mount.ts";
 
 /** Declares a test with a tmpfs as the real file system, whatever the test's own directory is on. */
 function passthroughTest(
@@ -130,3 +130,25 @@ for (const mayCross of [false, true]) {
     },
   );
 }
+
+fuseTest(
+  "closing what can only be read asks nobody, also of a file system that may not answer",
+  async (server) => {
+    await server.shell("printf FFFFF > $R/f");
+    await server.proxy(server.real);
+    await using mount = await StubMount.start();
+    await mount.populate(file("f", 5));
+    const agent = mount.agent();
+    const askedToClose = async (flags: number) => {
+      const fd = await agent.number("open", mount.path("f"), flags);
+      const before = await served(mount);
+      for (let n = 0; n < 20; n++) await agent.call("close", await agent.number("dup", fd));
+      return await served(mount) - before;
+    };
+    assertEquals([await askedToClose(O_RDONLY), await askedToClose(O_RDWR)], [0, 20], "the placeholder's");
+    await mount.stub();
+    await mount.proxy(server.mountpoint);
+    assertEquals([await askedToClose(O_RDONLY), await askedToClose(O_RDWR)], [0, 20], "the server's");
+  },
+  { attrTimeoutMs: 0 },
+);
