@@ -10,6 +10,7 @@ import { StatfsBuffer } from "../ffi/sys/dir.ts";
 import { cstr } from "../ffi/sys/libc.ts";
 import type { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from "../ffi/sys/constants.ts";
+import { UNCACHED } from "./answers.ts";
 import { call, type Step, type Steps } from "./calls.ts";
 import { ARGS, conclude, type Context, type Operations } from "./context.ts";
 import type { Handle } from "./handles.ts";
@@ -52,11 +53,18 @@ export function attributeOperations(context: Context, seen: (root: StatxBuffer) 
     else answers.attributes(request, attributes);
   };
 
+  const tell = (request: Request, node: Node, result: number) => {
+    const isZapped = result >= 0 && context.zap?.tell(request.pid, node.nodeid, attributes);
+    if (isZapped) answers.attributes(request, attributes, UNCACHED);
+    else answer(request, result);
+  };
+
   const getattr = function* (request: Request): Steps<void> {
     const { get, getNumber } = kernel.fuse_getattr_in;
     const byHandle = (get.getattr_flags(request.view, ARGS) & kernel.FUSE_GETATTR_FH) !== 0;
     const handle = byHandle ? context.handle(getNumber.fh(request.view, ARGS)) : undefined;
-    answer(request, yield* inspect(context.node(request), handle));
+    const node = context.node(request);
+    tell(request, node, yield* inspect(node, handle));
   };
 
   const setattr = function* (request: Request): Steps<void> {

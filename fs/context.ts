@@ -15,6 +15,7 @@ import { Holds } from "./holds.ts";
 import type { Node } from "./node.ts";
 import { NodeTable } from "./nodes.ts";
 import { Passthrough } from "./passthrough.ts";
+import type { Zap } from "./zap.ts";
 
 /** Serves one kind of request: answers it, at once or in steps. A SysError that it throws is its answer. */
 export type Operation = (request: Request) => Steps<void> | void;
@@ -56,6 +57,8 @@ export class Context {
   readonly answers = new Answers();
   /** Attributes of the operation at hand; nothing keeps it. */
   readonly attributes = new StatxBuffer();
+  /** Who may have the kernel let go of files' pages, if anybody may. */
+  zap: Zap | undefined;
 
   /**
    * Several operations are under way at a time, each of which waits on another thread: what one has in {@linkcode Context.attributes} or

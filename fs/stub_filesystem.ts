@@ -27,6 +27,7 @@ import { changedBy, type Origins, type PlaceholderEntry, populate, type Populate
 import { PlaceholderCaches, WHILE_RESTORING } from "./placeholder_caches.ts";
 import type { InterruptPolicy } from "./signals.ts";
 import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
+import { Zap } from "./zap.ts";
 
 /** How a stub mount's file system behaves. */
 export interface StubOptions {
@@ -185,6 +186,14 @@ export class StubFilesystem implements Disposable {
   /** What a session is to call when it was woken: calls of other threads are over. */
   collect(): void {
     this.#tasks?.collect();
+  }
+
+  /** Lets a process zap files (zap.ts), or none any more. @throws {TypeError} unless the mount is in restore mode, and stays there */
+  zapBy(pid: number | undefined): void {
+    if (pid !== undefined && (this.#mode !== "restore" || this.#changing)) {
+      throw new TypeError("only the placeholder's pages are zapped");
+    }
+    this.#context.zap = pid === undefined ? undefined : new Zap(pid);
   }
 
   /** Makes nodes in the placeholder as `populate` does, while it is served: the kernel forgets what changes by that. */
@@ -361,6 +370,7 @@ export class StubFilesystem implements Disposable {
    */
   async #leaveRestore(session: Session): Promise<void> {
     this.#context.answers.times = UNCACHED;
+    this.#context.zap = undefined;
     await this.#caches.dropPages(session);
     this.#mode = "stub";
     statx(this.#placeholder!.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);

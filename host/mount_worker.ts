@@ -216,6 +216,11 @@ class Mount {
     return this.#filesystem.openNode(nodeid);
   }
 
+  zap(by: number | undefined): Record<string, never> {
+    this.#filesystem.zapBy(by);
+    return {};
+  }
+
   detach(): Record<string, never> {
     this.#attached = false;
     return {};
@@ -316,6 +321,8 @@ async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof Worke
       return created().abort(request.errno);
     case "openNode":
       return { fd: created().openNode(request.nodeid) };
+    case "zap":
+      return created().zap(request.by);
     case "detach":
       return created().detach();
   }

@@ -194,6 +194,13 @@ export interface OpenNodeResult {
   readonly fd: number;
 }
 
+/** Says which process may zap files (fs/zap.ts) from now on, in restore mode. */
+export interface ZapRequest {
+  readonly type: "zap";
+  /** The process, in our pid namespace; nobody when absent. */
+  readonly by?: number;
+}
+
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
@@ -205,6 +212,7 @@ export interface WorkerCalls {
   inspect: { request: InspectRequest; result: InspectResult };
   abort: { request: AbortRequest; result: AbortResult };
   openNode: { request: OpenNodeRequest; result: OpenNodeResult };
+  zap: { request: ZapRequest; result: Record<string, never> };
   detach: { request: DetachRequest; result: Record<string, never> };
 }
 

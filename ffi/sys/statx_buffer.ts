@@ -52,6 +52,9 @@ export class StatxBuffer {
   get size(): bigint {
     return this.view.getBigUint64(40, true);
   }
+  set size(bytes: bigint) {
+    this.view.setBigUint64(40, bytes, true);
+  }
   /** The blocks of 512 bytes that are in use. */
   get blocks(): bigint {
     return this.view.getBigUint64(48, true);

@@ -107,8 +107,8 @@ export class Agent implements AsyncDisposable {
     return new TextDecoder().decode(await this.bytes(command, ...words));
   }
 
-  /** stat, lstat, fstat, or stat with the time of birth. */
-  async stat(command: "stat" | "lstat" | "fstat" | "birth", what: Word): Promise<Stat> {
+  /** stat, lstat, fstat, stat with the time of birth, or stat that asks the file system. */
+  async stat(command: "stat" | "lstat" | "fstat" | "birth" | "ask", what: Word): Promise<Stat> {
     const pairs = (await this.call(command, what)).split(" ").map((pair) =>
       pair.split("=") as [string, string]
     );
