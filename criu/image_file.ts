@@ -17,6 +17,7 @@ export const magics = {
   fs: 0x51403912,
   mm: 0x57492820,
   mounts: 0x55563928,
+  pagemap: 0x56084025,
 } as const;
 
 /** A kind of image. */
@@ -34,6 +35,7 @@ const maxGhostHead = 64 * 1024;
  * Visits the entries of an image, one at a time; does nothing when there is no such file. What is visited is not kept: an image of
  * millions of empty entries takes no more memory than it is long.
  *
+ * @returns whether there is such a file
  * @throws {ImageError} when it is too long, cut off, or of another kind; {SysError}
  */
 export function eachEntry(
@@ -41,9 +43,9 @@ export function eachEntry(
   name: string,
   kind: ImageKind,
   visit: (entry: Message) => void,
-): void {
+): boolean {
   const read = source.read(name, maxImage);
-  if (read === undefined) return;
+  if (read === undefined) return false;
   const { bytes, size } = read;
   if (size > maxImage) throw new ImageError(name, undefined, `${size} bytes, more than ${maxImage}`);
   for (let at = checkMagic(name, bytes, kind); at < bytes.length;) {
@@ -51,6 +53,7 @@ export function eachEntry(
     visit(entry);
     at = entry.offset + entry.bytes.length;
   }
+  return true;
 }
 
 /**

@@ -23,6 +23,7 @@ export {
   ownNamespaceNumber,
 } from "./mounts.ts";
 export { neededPaths } from "./needed.ts";
+export { ImagePages, readImagePages } from "./pagemap.ts";
 export { bytesOf, joined, keyOf, parentsOf, PathError, type PathKey } from "./names.ts";
 export { type ImageNode, type NodeList, type NodeOrigin, nodesOfMount } from "./nodes.ts";
 export { pathsOf, type Place, type RestoreOptions, restorePlaces } from "./places.ts";

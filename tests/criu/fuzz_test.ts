@@ -33,7 +33,14 @@ const corpus = imagesOf({
   ],
   remaps: [[1, 2, 1], [2, 3, 0]],
   ghosts: { 2: "content" },
-  processes: [{ pid: 5, cwd: 2, root: 2, exe: 1, mappings: [{ file: 1, status: 1 << 6, flags: 0x2002 }] }],
+  processes: [{
+    pid: 5,
+    cwd: 2,
+    root: 2,
+    exe: 1,
+    mappings: [{ file: 1, status: 1 << 6, flags: 0x2002 }],
+    pages: [{ 1: 0x40_0000, 2: 3, 4: 4 }, { 1: 0x7fff_0000_0000, 2: 0, 4: 1, 5: 1 }],
+  }],
   namespaces: { 12: [mount(76, 76, "/"), mount(77, 76, "/mnt/net", { key: "net" })] },
 });
 

@@ -7,12 +7,14 @@
 import {
   chooseMount,
   ImageError,
+  type ImagePages,
   type Images,
   type MountChoice,
   MountChoiceError,
   neededPaths,
   nodesOfMount,
   type PathKey,
+  readImagePages,
   readImagesFrom,
   restorePlaces,
 } from "../../../criu/mod.ts";
@@ -77,6 +79,16 @@ function use(images: Images, choices: readonly MountChoice[]): void {
   restorePlaces(images, undefined, [], { root: "/" as PathKey, externals: new Map() });
 }
 
+/** Whatever pages there are: a range comes apart into pieces that follow each other. */
+function usePages(pages: ImagePages): void {
+  let at = 0;
+  pages.split(0, 2 ** 62, (start, end) => {
+    if (start !== at || end <= start) throw new Error(`a piece from ${start} to ${end}`);
+    at = end;
+  });
+  if (at !== 2 ** 62) throw new Error(`pieces up to ${at}`);
+}
+
 /**
  * Reads damaged images again and again; returns how many were read and how many were refused.
  *
@@ -93,6 +105,7 @@ export function damage(
     const files = mutated(corpus, random);
     try {
       const images = readImagesFrom(memorySource(files));
+      for (const { pid } of images.processes) usePages(readImagePages(memorySource(files), pid));
       outcomes.read++;
       use(images, choices);
     } catch (error) {

@@ -70,6 +70,7 @@ export const magics = {
   fs: 0x51403912,
   mm: 0x57492820,
   mounts: 0x55563928,
+  pagemap: 0x56084025,
 } as const;
 
 /** An entry of files.img for a regular file, directory, FIFO or device. */
@@ -149,6 +150,8 @@ export interface Tree {
     root: number;
     exe: number;
     mappings?: readonly { file: number; status: number; flags: number }[];
+    /** Entries of its pagemap image, behind the head. */
+    pages?: readonly Message[];
   }[];
   /** Mounts by the numbers of their namespaces. */
   readonly namespaces?: Readonly<Record<number, readonly Message[]>>;
@@ -169,10 +172,11 @@ export function imagesOf(tree: Tree): Map<string, Uint8Array> {
     const name = `ghost-file-${Number(number).toString(16)}.img`;
     files.set(name, concat([head, new TextEncoder().encode(content)]));
   }
-  for (const { pid, cwd, root, exe, mappings = [] } of tree.processes ?? []) {
+  for (const { pid, cwd, root, exe, mappings = [], pages } of tree.processes ?? []) {
     files.set(`fs-${pid}.img`, image(magics.fs, [{ 1: cwd, 2: root }]));
     const vmas = mappings.map(({ file, status, flags }) => ({ 3: 0, 4: file, 6: flags, 7: status }));
     files.set(`mm-${pid}.img`, image(magics.mm, [{ 12: exe, 14: vmas }]));
+    if (pages !== undefined) files.set(`pagemap-${pid}.img`, image(magics.pagemap, [{ 1: 1 }, ...pages]));
   }
   for (const [number, mounts] of Object.entries(tree.namespaces ?? {})) {
     files.set(`mountpoints-${number}.img`, image(magics.mounts, mounts));
