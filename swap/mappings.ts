@@ -14,6 +14,7 @@ import { openat, pread, pwriteAt } from "../ffi/sys/file.ts";
 import { check, cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import type { Mapping, Memory } from "./inventory.ts";
+import { eachOwnRange } from "./own_pages.ts";
 import { complete, type Work } from "./side_by_side.ts";
 import { type Call, RemoteError } from "./remote_call.ts";
 
@@ -28,7 +29,6 @@ const MREMAP_MAYMOVE_FIXED = 3;
 const MLOCK_ONFAULT = 1;
 const PR_SET_MM = 35;
 const PR_SET_MM_MAP = 14;
-const PAGE = 4096;
 
 /** What madvise(2) is to be told, by the flag that smaps shows. */
 const ADVICE: readonly (readonly [flag: string, advice: number])[] = [
@@ -132,7 +132,9 @@ export class MappingsMove {
     using memory = openTask(task.tid, "mem", O_RDWR);
     using pagemap = openTask(task.tid, "pagemap", O_RDONLY);
     for (const { mapping: { area }, to } of own) {
-      copyOwnPages(memory.raw, pagemap.raw, area.start, area.end, to);
+      eachOwnRange(pagemap.raw, area.start, area.end, COPY, (start, end) => {
+        copyRange(memory.raw, start, to + (start - area.start), end - start);
+      });
     }
   }
 
@@ -241,34 +243,8 @@ function openTask(tid: number, name: string, flags: number): Fd {
   return Fd.own(check(openat(AT_FDCWD, cstr(path), flags | O_CLOEXEC), "open", path));
 }
 
-const PAGES_AT_ONCE = 8192;
-const entries = new Uint8Array(new ArrayBuffer(PAGES_AT_ONCE * 8));
-const entryView = new DataView(entries.buffer);
 const COPY = 256 * 1024;
 const copied = new Uint8Array(new ArrayBuffer(COPY));
-
-/** Whether a page is the mapping's own: present or swapped out, and not of the file. See `Documentation/admin-guide/mm/pagemap.rst`. */
-function isOwn(index: number): boolean {
-  const high = entryView.getUint32(index * 8 + 4, true);
-  return (high >>> 30) !== 0 && ((high >>> 29) & 1) === 0;
-}
-
-function copyOwnPages(memory: number, pagemap: number, start: number, end: number, to: number): void {
-  for (let base = start; base < end; base += PAGES_AT_ONCE * PAGE) {
-    const pages = Math.min(PAGES_AT_ONCE, (end - base) / PAGE);
-    check(pread(pagemap, entries, pages * 8, BigInt(base / PAGE * 8)), "read pagemap");
-    for (let first = 0; first < pages;) {
-      if (!isOwn(first)) {
-        first++;
-        continue;
-      }
-      let last = first;
-      while (last < pages && last - first < COPY / PAGE && isOwn(last)) last++;
-      copyRange(memory, base + first * PAGE, to + (base - start) + first * PAGE, (last - first) * PAGE);
-      first = last;
-    }
-  }
-}
 
 function copyRange(memory: number, from: number, to: number, size: number): void {
   const got = check(pread(memory, copied, size, BigInt(from)), "read mem");
