@@ -15,6 +15,10 @@ if (import.meta.main) {
     const { runLook } = await import("./host/look_child.ts");
     Deno.exit(await runLook(Deno.args.slice(1)));
   }
+  if (Deno.args[0] === "zap") {
+    const { runZap } = await import("./host/zap_child.ts");
+    Deno.exit(await runZap());
+  }
   const { main } = await import("./cli/main.ts");
   const { processTerminal } = await import("./cli/terminal.ts");
   Deno.exit(await main(Deno.args, processTerminal()));

@@ -1,13 +1,10 @@
 /**
- * Private locked mappings of files on stub mounts: the one kind of page that dropping the placeholder's pages cannot reach. CRIU makes
- * every private mapping writable and locked at once; the kernel then fills it by breaking copy-on-write (mm/gup.c,
- * populate_vma_page_range), so that every page becomes a copy of what the placeholder holds, and the process would read zeros where
- * the real file has data.
+ * Private locked mappings of files on stub mounts: what the kernel has filled with copies of the placeholder's pages, see zap.ts.
  *
  * @module
  */
 
-/** A mapping that would keep the placeholder's zeros. */
+/** A mapping that has copies of the placeholder's pages. */
 export interface LockedMapping {
   /** The process, in our pid namespace. */
   readonly pid: number;

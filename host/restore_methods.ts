@@ -13,7 +13,6 @@ import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { NodesReading } from "./images_jobs.ts";
 import type { ImageNodes, NotedMounts, NotedRequest } from "./images_messages.ts";
-import { lockedMappingsBelow } from "./locked_mappings.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import type { MountHandle } from "./mount_handle.ts";
 import { watchProcess } from "./process_watch.ts";
@@ -21,6 +20,7 @@ import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./resto
 import { resumeTree } from "./stopped_tree.ts";
 import { within } from "./time_limit.ts";
 import { type UntracedWait, whenUntraced } from "./traced_tree.ts";
+import { zapLocked } from "./zap.ts";
 
 /** What the methods are made of. */
 export interface RestoreParts {
@@ -117,7 +117,6 @@ export class RestoreMethods {
   }
 
   /** `restore.check`. */
-  // deno-lint-ignore require-await -- it fails by rejecting
   async check({ init }: Params<"restore.check">): Promise<Result<"restore.check">> {
     const there = this.#parts.selected();
     const lost = this.#prepared.find((mount) => !there.includes(mount));
@@ -130,7 +129,13 @@ export class RestoreMethods {
       const message = `mount ${wrong.id} is in ${wrong.mode} mode, not in restore mode`;
       throw new ControlError("wrong_mode", message, { mount: wrong.id, mode: wrong.mode });
     }
-    if (init !== undefined) refuseLocked(init, mounts);
+    const zapped = init === undefined ? undefined : await zapLocked(init, mounts);
+    if (zapped !== undefined && zapped.dropped > 0) {
+      const { files, dropped, kept } = zapped;
+      const whose = files === 1 ? "1 file" : `${files} files`;
+      const text = `locked memory of ${whose}: ${dropped} pages of the placeholder dropped, ${kept} kept`;
+      this.#context.log.write("info", text);
+    }
     this.#init = init;
     for (const mount of mounts) mount.tree = init;
     return { mounts: mounts.map(({ id, mode }) => ({ id, mode })) };
@@ -201,18 +206,4 @@ export class RestoreMethods {
     this.#releasing?.cancel();
     this.#unwatch = this.#releasing = undefined;
   }
-}
-
-/** @throws {ControlError} naming a mapping that would keep the placeholder's zeros when the real file has come */
-function refuseLocked(init: number, mounts: readonly ManagedMount[]): void {
-  const deviceOf = ({ identity: { major, minor } }: ManagedMount) => `${major}:${minor}`;
-  const found = lockedMappingsBelow(init, new Set(mounts.map(deviceOf)));
-  const [first] = found;
-  if (first === undefined) return;
-  const mount = mounts.find((mount) => deviceOf(mount) === first.device)!;
-  const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
-  const message =
-    `mount ${mount.id}: process ${first.pid} has a locked private mapping of ${first.path}${more}, ` +
-    "whose pages cannot be taken from the real file later";
-  throw new ControlError("wrong_mode", message, { mount: mount.id });
 }

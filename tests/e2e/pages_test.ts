@@ -94,8 +94,7 @@ for (const [name, options] of Object.entries(variants)) {
   }
 }
 
-// Not with mlock'ed pages: CRIU maps them writable and locked, so that the kernel makes copies of the placeholder's pages, which then
-// are the process's own.
+// Not with mlock'ed pages: which of them the process has written is in CRIU's images, of which this mount is not made (resources_test.ts).
 for (const name of ["untouched pages", "pages that were read"] as const) {
   await e2e(
     `${name} of a private mapping become real after a restore by CRIU`,
@@ -105,7 +104,7 @@ for (const name of ["untouched pages", "pages that were read"] as const) {
 }
 
 await e2e(
-  "a restore that would leave zeros in mlock'ed private pages is refused, by name",
+  "a restore onto a stand-in not made of images that would leave zeros in mlock'ed private pages is refused, by name",
   async (sandbox, binary) => {
     const failed = await restoredByCriu(sandbox, binary, ["lock"]).then(
       () => undefined,

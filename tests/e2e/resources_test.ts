@@ -17,7 +17,8 @@ const programs: readonly TreeProgram[] = [
     program: "fds",
     cases: ["private", "beyond", "dup", "forked", "passed", "flags", "path-files", "cloexec"],
   },
-  { name: "maps", program: "maps", cases: ["shared", "private", "locked-shared", "inherited", "ghost"] },
+  { name: "maps", program: "maps", cases: ["shared", "private", "inherited", "ghost"] },
+  { name: "locked", program: "locked", cases: ["absent", "shared", "private"] },
   { name: "names", program: "names", cases: ["deleted", "links", "link-gone", "entries"] },
   { name: "fifos", program: "fifos", cases: ["both", "ends"] },
   { name: "locks", program: "locks", cases: ["posix", "ofd", "flock", "lease-write", "lease-read"] },
@@ -25,6 +26,7 @@ const programs: readonly TreeProgram[] = [
   { name: "cwd", program: "places", cases: ["cwd"] },
   { name: "root", program: "places", cases: ["root"] },
   { name: "exe", program: "places", cases: ["exe"], placed: true },
+  { name: "exe-locked", program: "places", cases: ["exe-locked"], placed: true },
 ];
 
 // To look for a build id CRIU would open the file with the write lease, and wait until the kernel has broken that, after 45 s.

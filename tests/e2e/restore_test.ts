@@ -134,11 +134,29 @@ await scene(
     const images = await Images.dump(sandbox, mapped.pid, [], binary);
     const config = { mounts: [{ mountpoint: mnt, replace: { source: real, type: "bind" } }] };
     Deno.writeTextFileSync(`${images.directory}/spfs-restore.json`, JSON.stringify(config));
-    await assertRejects(() => way.restore(images, { binary, runtime }), Error, "criu restore ended with");
+    // Somebody else writes to a private mapping of the same file while the tree stands still. CRIU runs the script that was named last first.
+    const [other, ready] = [sandbox.at("other"), sandbox.at("other-result")];
+    const start = `${
+      victim("mapped")
+    } ${mnt}/file ${ready} & echo $! >${other}; until [ -s ${ready} ]; do sleep 0.01; done`;
+    Deno.writeTextFileSync(
+      sandbox.at("script"),
+      `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${start}; }\n`,
+      { mode: 0o755 },
+    );
+    const options = ["--action-script", sandbox.at("script")];
+    await assertRejects(
+      () => way.restore(images, { binary, runtime, options }),
+      Error,
+      "criu restore ended with",
+    );
+    const pid = Number(Deno.readTextFileSync(other));
+    sandbox.adopt(pid);
     assertMatch(
       images.log("restore"),
-      new RegExp(`process ${images.pid} has a locked private mapping of ${mnt}/file`),
+      new RegExp(`process ${pid}, which is not of the tree, has written to a private mapping of ${mnt}/file`),
     );
+    Deno.kill(pid, "SIGKILL");
     await until("the end of the daemon", () => [...Deno.readDirSync(runtime)].length === 0);
     assertEquals(mountsBelow(mnt), []);
     assert(!isAlive(images.pid), "the process runs");

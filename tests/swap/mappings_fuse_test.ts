@@ -23,9 +23,14 @@ const cases: ResourceCase[] = [
   },
   {
     promise: "locked memory that cannot be present stays locked",
-    victim: "maps",
-    cases: ["locked"],
+    victim: "locked",
+    cases: ["absent"],
     references: 3,
+  },
+  {
+    promise: "locked private mappings stay locked, with the pages that they have of their own",
+    victim: "locked",
+    cases: ["private"],
   },
   {
     promise: "a file in many small mappings stays complete",

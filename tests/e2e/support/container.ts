@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { run } from "./child.ts";
 import { Images } from "./criu.ts";
+import { patternBytes } from "./pattern.ts";
 import { isAlive, until } from "./proc.ts";
 import { references } from "./references.ts";
 import type { Remote } from "./remote.ts";
@@ -84,10 +85,11 @@ export class Container {
 
   /** What the holder asks for of a directory. */
   fill(directory: string): void {
-    const path = `${directory}/file`;
+    const [path, pages] = [`${directory}/file`, `${directory}/pages`];
     Deno.writeTextFileSync(path, "headtail");
+    Deno.writeFileSync(pages, patternBytes(3, 3 * 4096));
     if (!this.#users) return;
-    for (const name of [directory, path]) Deno.chownSync(name, FIRST_USER, FIRST_USER);
+    for (const name of [directory, path, pages]) Deno.chownSync(name, FIRST_USER, FIRST_USER);
   }
 
   /** Starts the holder of these directories: its process id, and a promise of its end. */

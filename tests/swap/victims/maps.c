@@ -1,30 +1,7 @@
 /* Memory that is mapped from files of the mount. No descriptor of these files stays open unless a case says so. See victim.h. */
-#include "victim.h"
+#include "mapping.h"
 
 #include <setjmp.h>
-
-
-static unsigned char *map(const char *name, int flags, int prot, int kind, size_t pages, off_t offset)
-{
-	int fd = open_in(name, flags);
-	unsigned char *start = mmap(NULL, pages * PAGE, prot, kind, fd, offset);
-	must(start != MAP_FAILED);
-	close(fd);
-	return start;
-}
-
-static void fill(unsigned char *page, unsigned char value)
-{
-	memset(page, value, PAGE);
-}
-
-static int all(const unsigned char *page, unsigned char value)
-{
-	for (int i = 0; i < PAGE; i++)
-		if (page[i] != value)
-			return 0;
-	return 1;
-}
 
 /* ---- shared: written through, seen by another process that maps and one that reads */
 
@@ -223,46 +200,6 @@ static void set_up_advised(void)
 	must(madvise(all_of_them, 4 * PAGE, MADV_DONTDUMP) == 0 && madvise(all_of_them, 4 * PAGE, MADV_RANDOM) == 0);
 }
 
-/* ---- locked: what mlock cannot make present: without any access, and beyond the end of the file */
-
-static unsigned char *locked_none, *locked_beyond;
-
-static void set_up_locked(void)
-{
-	make_file("locked", 10, 2 * PAGE);
-	locked_none = map("locked", O_RDWR, PROT_READ | PROT_WRITE, MAP_PRIVATE, 2, 0);
-	fill(locked_none, 0xd8);
-	must(mlock(locked_none, 2 * PAGE) == 0 && mprotect(locked_none, 2 * PAGE, PROT_NONE) == 0);
-	locked_beyond = map("locked", O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED, 4, 0);
-	must(mlock(locked_beyond, 4 * PAGE) < 0);
-	must(mlock(map("locked", O_RDWR, PROT_READ, MAP_SHARED, 2, 0), 2 * PAGE) == 0);
-}
-
-static void check_locked(void)
-{
-	mprotect(locked_none, PAGE, PROT_READ);
-	expect(all(locked_none, 0xd8), "a page of its own is lost");
-	mprotect(locked_none, PAGE, PROT_NONE);
-	expect(pattern_matches(10, 0, locked_beyond, 2 * PAGE), "other bytes");
-}
-
-/* ---- locked-shared: the part of it that can be restored without its file system */
-
-static unsigned char *locked_shared;
-
-static void set_up_locked_shared(void)
-{
-	make_file("locked-shared", 14, 2 * PAGE);
-	locked_shared = map("locked-shared", O_RDWR, PROT_READ, MAP_SHARED, 2, 0);
-	must(mlock(locked_shared, 2 * PAGE) == 0);
-}
-
-static void check_locked_shared(void)
-{
-	expect(pattern_matches(14, 0, locked_shared, 2 * PAGE), "other bytes");
-	expect(munlock(locked_shared, 2 * PAGE) == 0 && mlock(locked_shared, 2 * PAGE) == 0, "it cannot be locked");
-}
-
 /* ---- pieces: a file in many neighbouring mappings, out of order, with holes and with a guard on both sides */
 
 enum { PIECES = 40 };
@@ -381,8 +318,7 @@ static const struct victim_case cases[] = {
 	{ "shared", set_up_shared, check_shared, NULL },	{ "private", set_up_private, check_private, NULL },
 	{ "code", set_up_code, check_code, NULL },		{ "beyond", set_up_beyond, check_beyond, NULL },
 	{ "rights", set_up_rights, check_rights, NULL },	{ "advised", set_up_advised, NULL, NULL },
-	{ "locked", set_up_locked, check_locked, NULL },	{ "pieces", set_up_pieces, check_pieces, NULL },	{ "ghost", set_up_ghost, check_ghost, NULL },
-	{ "locked-shared", set_up_locked_shared, check_locked_shared, NULL },
+	{ "pieces", set_up_pieces, check_pieces, NULL },	{ "ghost", set_up_ghost, check_ghost, NULL },
 	{ "inherited", set_up_inherited, check_inherited, NULL }, { "large", set_up_large, check_large, NULL },
 };
 VICTIM(cases)

@@ -129,6 +129,41 @@ static void check_exe(void)
 	expect(WIFEXITED(status) && WEXITSTATUS(status) == 2, "exe cannot be run: %x", status);
 }
 
+/* ---- exe-locked: as exe, with all of its memory locked: code, what is only read, what the loader has protected, and data */
+
+static const unsigned char locked_constants[3 * PAGE] = { [0] = 1, [PAGE] = 2, [3 * PAGE - 1] = 3 };
+static unsigned char locked_data[3 * PAGE] = { [0] = 4, [PAGE] = 5, [3 * PAGE - 1] = 6 };
+static int (*const volatile locked_relocated)(const char *, const char *) = strcmp;
+
+static void set_up_exe_locked(void)
+{
+	set_up_exe();
+	must(mlockall(MCL_CURRENT) == 0);
+	locked_data[PAGE + 1] = 7;
+}
+
+static long locked_kilobytes(void)
+{
+	char line[256];
+	long size = -1;
+	FILE *status = fopen("/proc/self/status", "r");
+	while (status != NULL && fgets(line, sizeof line, status) != NULL)
+		sscanf(line, "VmLck: %ld", &size);
+	if (status != NULL)
+		fclose(status);
+	return size;
+}
+
+static void check_exe_locked(void)
+{
+	const volatile unsigned char *constants = locked_constants, *data = locked_data;
+	expect(constants[0] == 1 && constants[PAGE] == 2 && constants[3 * PAGE - 1] == 3, "constants are others");
+	expect(data[0] == 4 && data[PAGE] == 5 && data[PAGE + 1] == 7 && data[3 * PAGE - 1] == 6, "data are others");
+	expect(locked_relocated("a", "a") == 0, "a pointer is another");
+	expect(locked_kilobytes() > 100, "%ld kB are locked", locked_kilobytes());
+	check_exe();
+}
+
 /* ---- threads with tables of their own */
 
 struct worker {
@@ -418,6 +453,7 @@ static const struct victim_case cases[] = {
 	{ "root-below", set_up_root_below, check_root_below, NULL },
 	{ "root-dropped", set_up_root_dropped, check_root, NULL },
 	{ "exe", set_up_exe, check_exe, NULL },
+	{ "exe-locked", set_up_exe_locked, check_exe_locked, NULL },
 	{ "thread-files", set_up_thread_files, check_thread_files, NULL },
 	{ "thread-fs", set_up_thread_fs, check_thread_fs, NULL },
 	{ "clone-files", set_up_clone_files, check_clone_files, NULL },
