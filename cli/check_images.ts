@@ -163,7 +163,6 @@ const findingTexts: Readonly<Record<Finding["what"], string>> = {
   size: "another size",
   mtime: "changed since the dump, which CRIU does not mind",
   unknown: "cannot be looked at",
-  locked: "locked into memory by a private mapping, for which nobody can stand in",
   device: "a device, but which one was not noted at the dump",
 };
 

@@ -55,8 +55,6 @@ export interface Process {
   exe: number | undefined;
   /** Files that are mapped. */
   readonly mapped: Set<number>;
-  /** Those of them that have a private mapping which is locked into memory. */
-  readonly locked: Set<number>;
 }
 
 /** How a file that has lost its name comes back: by another name that was made for it, or from its content. */
@@ -287,8 +285,6 @@ export function readFs(entry: Message, process: Process): void {
 /** Of a mapping's status (CRIU's `image.h`): it maps a file, privately or shared. */
 const VMA_FILE_PRIVATE = 1 << 6;
 const VMA_FILE_SHARED = 1 << 7;
-/** Of a mapping's flags. */
-const MAP_LOCKED = 0x2000;
 
 /** Reads the entry of an `mm-PID.img`. @throws {ImageError} */
 export function readMm(entry: Message, process: Process): void {
@@ -302,19 +298,14 @@ export function readMm(entry: Message, process: Process): void {
 
 function readMapping(message: Message, process: Process): void {
   let file: number | undefined;
-  let flags: number | undefined;
   let status: number | undefined;
   eachField(message, (field, value) => {
     if (field === 4) file = Number(value.uint64());
-    else if (field === 6) flags = value.uint32();
     else if (field === 7) status = value.uint32();
   });
   const kind = required(message, "a status", status);
   if ((kind & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) === 0) return;
-  const id = required(message, "a file", file);
-  process.mapped.add(id);
-  const isLocked = (required(message, "flags", flags) & MAP_LOCKED) !== 0;
-  if (isLocked && (kind & VMA_FILE_PRIVATE) !== 0) process.locked.add(id);
+  process.mapped.add(required(message, "a file", file));
 }
 
 /** Reads an entry of a `mountpoints-N.img`. @throws {ImageError} */

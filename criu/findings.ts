@@ -37,8 +37,8 @@ export type MountPlan =
 export interface Finding {
   /** The file, on this machine. */
   readonly path: PathKey;
-  /** What is about it. `mtime`: its content has changed since the dump. `locked`: a private mapping of it is locked into memory. */
-  readonly what: "missing" | "type" | "mode" | "size" | "mtime" | "unknown" | "locked" | "device";
+  /** What is about it. `mtime`: its content has changed since the dump. */
+  readonly what: "missing" | "type" | "mode" | "size" | "mtime" | "unknown" | "device";
   /** What CRIU asks for, or what it was at dump. */
   readonly wanted: string | undefined;
   /** What it is. */
@@ -153,21 +153,16 @@ class Judge {
 
   /** What keeps a stand-in from doing. */
   standIn(): Finding[] {
-    const { nodes, locked } = this.#place.list;
-    const devices = nodes.filter(({ type, noted }) =>
+    const devices = this.#place.list.nodes.filter(({ type, noted }) =>
       (type === "char" || type === "block") && noted?.rdev === undefined
     );
-    const fatal = (path: Uint8Array, what: Finding["what"], now?: string) => ({
+    return devices.map(({ path }) => ({
       path: this.#pathOf(path),
-      what,
+      what: "device",
       wanted: undefined,
-      now,
+      now: undefined,
       fatal: true,
-    });
-    return [
-      ...devices.map(({ path }) => fatal(path, "device")),
-      ...locked.map(({ path, pid }) => fatal(path, "locked", `by process ${pid}`)),
-    ];
+    }));
   }
 
   #pathOf(path: Uint8Array): PathKey {

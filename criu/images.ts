@@ -143,7 +143,6 @@ function readNumbered(source: ImageSource, budget: Budget) {
         root: undefined,
         exe: undefined,
         mapped: new Set(),
-        locked: new Set(),
       };
       processes.set(pid, process);
     }

@@ -48,8 +48,6 @@ export interface NodeList {
   readonly root: ImageNode | undefined;
   /** All others, each after the directory that it is in. */
   readonly nodes: readonly ImageNode[];
-  /** Files of the mount that processes have mapped privately and locked into memory, by their paths below the root. */
-  readonly locked: readonly { readonly pid: number; readonly path: Uint8Array<ArrayBuffer> }[];
   /** How many files CRIU makes itself on the mount, and how many bytes of content they bring along. */
   readonly made: { readonly files: number; readonly bytes: bigint };
 }
@@ -94,12 +92,9 @@ class Collection {
     for (const { kind, file, target } of this.#images.remaps.values()) {
       if (kind === "link") linked.set(target, this.#images.files.get(file)!);
     }
-    const lockers = this.#lockers();
-    const locked: { pid: number; path: Uint8Array<ArrayBuffer> }[] = [];
     for (const file of this.#images.files.values()) {
       const place = this.#placeOf(file);
       if (place === undefined) continue;
-      for (const pid of lockers.get(file.id) ?? []) locked.push({ pid, path: relative(place) });
       const remap = this.#images.remaps.get(file.id);
       if (remap === undefined) this.#addNamed(file, place, linked.get(file.id));
       else this.#noteMade(remap.kind === "ghost" ? this.#images.ghosts.get(remap.target)?.size : 0n, place);
@@ -113,20 +108,7 @@ class Collection {
       if (place !== undefined) this.#addGuess(place, watchesDirectory(mask) ? "directory" : "file");
     }
     this.#addMountpoints();
-    return { ...this.#nodes(), locked, made: this.#made };
-  }
-
-  /** The processes that have locked private mappings of files, by the files' ids. */
-  #lockers(): Map<number, number[]> {
-    const lockers = new Map<number, number[]>();
-    for (const { pid, locked } of this.#images.processes) {
-      for (const id of locked) {
-        const pids = lockers.get(id);
-        if (pids === undefined) lockers.set(id, [pid]);
-        else pids.push(pid);
-      }
-    }
-    return lockers;
+    return { ...this.#nodes(), made: this.#made };
   }
 
   #placeOf(file: NamedFile): PathKey | undefined {

@@ -126,17 +126,6 @@ Deno.test("nodes: files of which images have no mode are directories when they a
   assertEquals(lines, ["file file 644 guess", "work directory 755 guess"]);
 });
 
-Deno.test("nodes: private mappings that are locked into memory are named", () => {
-  const { locked } = nodes({
-    files: [named(1, "/mnt/net/lib", { mode: 0o100644, size: 1n }), named(2, "/", { mode: 0o040755 })],
-    processes: [
-      { pid: 7, cwd: 2, root: 2, exe: 1, mappings: [{ file: 1, status: 1 << 6, flags: 0x2002 }] },
-      { pid: 8, cwd: 2, root: 2, exe: 1, mappings: [{ file: 1, status: 1 << 7, flags: 0x2001 }] },
-    ],
-  }, own);
-  assertEquals(locked.map(({ pid, path }) => [pid, text(path)]), [[7, "lib"]]);
-});
-
 const container: Tree = {
   files: [
     named(1, "/data/a/file", { mode: 0o100640, size: 10n, mountId: 22 }),
