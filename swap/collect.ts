@@ -21,6 +21,7 @@ import { hasCapability } from "../ffi/sys/identity.ts";
 import { DescriptionTable } from "./description_table.ts";
 import { DistinctTasks } from "./distinct_tasks.ts";
 import { assignRegistrations, type EpollHolder } from "./epoll_instances.ts";
+import { inodeAt } from "./inode.ts";
 import type { Directories, Inventory, Memory, Place, Table } from "./inventory.ts";
 import type { FdInfo } from "./procfs/fdinfo.ts";
 import { mapFilesName, parseMaps, type Vma } from "./procfs/maps.ts";
@@ -122,16 +123,19 @@ export class Collector {
   }
 
   /** The place of something on a source that was reached, and what the link shows. */
-  #placeOf(link: string, { mountId, mode, ino, links }: Reached, shown: Uint8Array | undefined): Place {
+  #placeOf(link: string, { mountId, mode, links }: Reached, shown: Uint8Array | undefined): Place {
     const source = this.#sources.get(mountId)!;
+    const inode = inodeAt(link) ?? link; // it is gone
     // A path that is too long to be told.
-    if (shown === undefined) return { source, path: new Uint8Array(), deleted: true, mode, ino, links, link };
+    if (shown === undefined) {
+      return { source, path: new Uint8Array(), deleted: true, mode, links, inode, link };
+    }
     const whole = relativeTo(source.mountpoint, shown);
-    if (whole?.length === 0) return { source, path: whole, deleted: false, mode, ino, links, link };
+    if (whole?.length === 0) return { source, path: whole, deleted: false, mode, links, inode, link };
     const { path, deleted } = splitDeleted(shown);
     const below = deleted ? relativeTo(source.mountpoint, path) : whole;
     // A path that is not below the mountpoint is of a name that is gone as well: of a directory that was removed with what was in it.
-    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, ino, links, link };
+    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, links, inode, link };
   }
 
   #table(task: Tracee): void {

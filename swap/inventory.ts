@@ -25,8 +25,8 @@ export interface Place {
   readonly links: number;
   /** Type and permissions. */
   readonly mode: number;
-  /** The inode number on the source. */
-  readonly ino: bigint;
+  /** Names the inode, on its device: inode.ts. */
+  readonly inode: string;
   /** A link of /proc that leads there. */
   readonly link: string;
 }

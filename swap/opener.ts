@@ -63,7 +63,7 @@ export class Opener implements Disposable {
   /** A place by the name that it really has: what looks like one without a name may be one. */
   named(place: Place): Place {
     if (!place.deleted || place.links === 0) return place;
-    const key = `${place.source.id}:${place.ino}/${String.fromCharCode(...place.path)}`;
+    const key = `${place.source.id}:${place.inode}/${String.fromCharCode(...place.path)}`;
     let known = this.#named.get(key);
     if (known === undefined) {
       const path = trueName(place);
@@ -213,7 +213,7 @@ function isRegular({ mode }: Place): boolean {
 }
 
 function keyOf(place: Place): string {
-  if (place.deleted) return `${place.source.id}:${place.ino}`;
+  if (place.deleted) return `${place.source.id}:${place.inode}`;
   return `${place.source.id}/${String.fromCharCode(...place.path)}`;
 }
 

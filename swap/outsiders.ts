@@ -6,6 +6,7 @@
  */
 import { KCMP_FILE, S_IFMT, S_IFSOCK } from "../ffi/sys/constants.ts";
 import { kcmp } from "../ffi/sys/pidfd.ts";
+import { inodeAt } from "./inode.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { inseparable } from "./plan.ts";
 import { allProcesses, isOnDevice, numbersIn, reach } from "./task_files.ts";
@@ -21,22 +22,26 @@ export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: numbe
   for (const description of inventory.descriptions) {
     if (description.socket !== undefined) bySocket.set(BigInt(description.socket.ino), description);
     if (description.place === undefined) continue;
-    const key = `${description.place.source.id}:${description.place.ino}`;
+    const key = `${description.place.source.id}:${description.place.inode}`;
     const alike = byFile.get(key);
     if (alike === undefined) byFile.set(key, [description]);
     else alike.push(description);
   }
   const hindrances: Hindrance[] = [];
   if (byFile.size + bySocket.size === 0) return hindrances;
+  const mounts = new Set(inventory.descriptions.map(({ place }) => place?.source.id));
   for (const pid of allProcesses()) {
     if (isStopped(pid)) continue;
     for (const fd of numbersIn(`/proc/${pid}/fd`) ?? []) {
-      const found = reach(`/proc/${pid}/fd/${fd}`);
+      const link = `/proc/${pid}/fd/${fd}`;
+      const found = reach(link);
       const socket = found !== undefined && (found.mode & S_IFMT) === S_IFSOCK
         ? bySocket.get(found.ino)
         : undefined;
       if (socket !== undefined) hindrances.push(hindrance(inventory, socket, pid));
-      const alike = found === undefined ? undefined : byFile.get(`${found.mountId}:${found.ino}`);
+      const alike = found === undefined || !mounts.has(found.mountId)
+        ? undefined
+        : byFile.get(`${found.mountId}:${inodeAt(link)}`);
       const same = alike?.find(({ holders, place }) => {
         const { table, fd: other } = holders[0]!;
         return isTorn(place!) || kcmp(pid, table.task.tid, KCMP_FILE, fd, other) === 0;

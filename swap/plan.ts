@@ -12,10 +12,10 @@ import type { MovedProcess, Obstacle, ResourceKind } from "./types.ts";
  * must be moved together, or none of them. Undefined for others, which are found there by everybody.
  */
 export function inseparable(
-  { mode, deleted, links, source: { major, minor }, ino }: Place,
+  { mode, deleted, links, source: { major, minor }, inode }: Place,
 ): string | undefined {
   const isMadeAnew = (mode & S_IFMT) === S_IFIFO || (deleted && links === 0);
-  return isMadeAnew ? `${major}:${minor}:${ino}` : undefined;
+  return isMadeAnew ? `${major}:${minor}:${inode}` : undefined;
 }
 
 /**

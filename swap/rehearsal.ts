@@ -84,8 +84,8 @@ function rehearseTask(task: Tracee, source: SourceMount): void {
     path: shown.subarray(1),
     deleted: false,
     mode: found.mode,
-    ino: found.ino,
     links: found.links,
+    inode: `${found.ino}`,
     link: exe,
   };
   const file = opener.file(place, O_RDONLY, status);
@@ -95,22 +95,20 @@ function rehearseTask(task: Tracee, source: SourceMount): void {
   actor.enter();
   complete(actor.bring([file]));
   complete(task.batch([[NR.getpid], [NR.gettid]]));
-  const move = new MappingsMove(actor, memoryOf(task, place), [file], undefined);
+  const move = new MappingsMove(actor, memoryOf(task, place, found.ino), [file], undefined);
   complete(move.prepare());
   move.cancel();
   complete(actor.leave());
 }
 
 /** One of the task's private mappings, to be made a second time and taken away again. */
-function memoryOf(task: Tracee, place: Place): Memory {
+function memoryOf(task: Tracee, place: Place, inode: bigint): Memory {
   const memory: Memory = { task, pid: task.tgid, mappings: [], exe: undefined, addresses: undefined };
   const maps = readProcFile(`/proc/${task.tid}/maps`);
   const smaps = readProcFile(`/proc/${task.tid}/smaps`);
   if (typeof maps === "number" || typeof smaps === "number") return memory;
   const details = new Map(parseSmaps(smaps).map((entry) => [entry.start, entry]));
-  const area = parseMaps(maps).find(({ ino, shared, offset }) =>
-    ino === place.ino && !shared && offset === 0
-  );
+  const area = parseMaps(maps).find(({ ino, shared, offset }) => ino === inode && !shared && offset === 0);
   const detail = area === undefined ? undefined : details.get(area.start);
   if (area === undefined || detail === undefined) return memory;
   readLink(`/proc/${task.tid}/map_files/${mapFilesName(area)}`);

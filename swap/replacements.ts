@@ -143,7 +143,7 @@ export class Replacements implements Disposable {
       const { place, holders } = description;
       const isLeased = holders.some(({ locks }) => locks.some(isWriteLease));
       if (place !== undefined && isLeased && isSameFile(this.opener.reach(place), old)) {
-        this.#leased.add(inodeOf(place));
+        this.#leased.add(keyOf(place));
       }
     }
   }
@@ -161,7 +161,7 @@ export class Replacements implements Disposable {
   }
 
   #unlessLeased(place: Place, open: () => number): number {
-    return this.#leased.has(inodeOf(place)) ? LEASED : open();
+    return this.#leased.has(keyOf(place)) ? LEASED : open();
   }
 
   /** All ends of one FIFO together: its queue is one. */
@@ -169,7 +169,7 @@ export class Replacements implements Disposable {
     const byInode = new Map<string, Description[]>();
     for (const description of this.#inventory.descriptions) {
       if (!isFifo(description) || !this.old.has(description)) continue;
-      const key = inodeOf(description.place!);
+      const key = keyOf(description.place!);
       byInode.set(key, [...(byInode.get(key) ?? []), description]);
     }
     for (const ends of byInode.values()) {
@@ -273,8 +273,8 @@ function isWriteLease({ kind, type }: LockEntry): boolean {
   return kind === "LEASE" && type === "WRITE";
 }
 
-function inodeOf({ source: { major, minor }, ino }: Place): string {
-  return `${major}:${minor}:${ino}`;
+function keyOf({ source: { major, minor }, inode }: Place): string {
+  return `${major}:${minor}:${inode}`;
 }
 
 /** Why a file could not be opened. */

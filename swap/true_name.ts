@@ -5,7 +5,6 @@
  */
 import {
   AT_FDCWD,
-  AT_STATX_DONT_SYNC,
   O_CLOEXEC,
   O_NOFOLLOW,
   O_PATH,
@@ -14,11 +13,11 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFMT,
   STATX_BASIC_STATS,
-  STATX_INO,
   STATX_MNT_ID,
 } from "../ffi/sys/constants.ts";
-import { closeFd, fstat, openat, openat2, statx, StatxBuffer } from "../ffi/sys/file.ts";
+import { closeFd, fstat, openat, openat2, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
+import { inodeOf } from "./inode.ts";
 import type { Place } from "./inventory.ts";
 import { deletedSuffix } from "./procfs/names.ts";
 
@@ -53,13 +52,13 @@ export function trueName(place: Place): Uint8Array | undefined {
   return hasType(source.targetFd, whole, place.mode & S_IFMT) ? whole : undefined;
 }
 
-/** Whether a name on the source is the place's. The inode number is asked for afterwards: looking up may have changed what is cached. */
-function leadsTo(root: number, name: Uint8Array, { link }: Place): boolean {
+/** Whether a name on the source is the place's. */
+function leadsTo(root: number, name: Uint8Array, { inode }: Place): boolean {
   const fd = openat2(root, cstr(name), HOW);
   if (fd < 0) return false;
-  const found = fstat(fd, STATX_INO, buffer, AT_STATX_DONT_SYNC) === 0 ? buffer.ino : undefined;
+  const found = inodeOf(fd);
   closeFd(fd);
-  return statx(AT_FDCWD, cstr(link), AT_STATX_DONT_SYNC, STATX_INO, buffer) === 0 && buffer.ino === found;
+  return found === inode;
 }
 
 function hasType(root: number, name: Uint8Array, type: number): boolean {

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { e2e } from "./support/case.ts";
+import { run } from "./support/child.ts";
 import { recordTree } from "./support/placeholder.ts";
 import { isAlive } from "./support/proc.ts";
 import { references } from "./support/references.ts";
@@ -103,6 +104,39 @@ await e2e("require: refused by name, and tried again when the obstacle is gone",
   await scene.daemonEnds();
   await fine.end();
 }, mseal);
+
+await e2e(
+  "files without a name are told apart, although one has had the number that another one has now",
+  async (sandbox, binary) => {
+    const scene = await SwapScene.make(sandbox, binary);
+    const { mountpoint, real, spfs } = scene;
+    const made =
+      `for n in {1..60}; do : > $n; done; exec 5<>first 6<>second; printf first >&5; printf second >&6; rm *`;
+    const holder = sandbox.start("bash", ["-c", `cd ${mountpoint}; ${made}; cd /; echo ready; read -r end`]);
+    await holder.line();
+    const [first, second] = [5, 6].map((fd) => `/proc/${holder.pid}/fd/${fd}`) as [string, string];
+    const numberOf = async (path: string) => Number(await run("stat", ["-L", "-c", "%i", path]));
+    const number = await numberOf(second);
+    const obstacle = await scene.victim("refused", ["sealed-shared"]);
+    await scene.mirror();
+    for (let n = 0, last = 0; last < number - 1; n++) {
+      Deno.writeTextFileSync(`${real}/filler-${n}`, "");
+      last = Deno.statSync(`${real}/filler-${n}`).ino!;
+    }
+    await assertRejects(() => scene.replace({ swap: "require" }), ControlError);
+    assertEquals(
+      await numberOf(first),
+      number,
+      "the kernel has asked for the one's attributes, and not for the other's",
+    );
+    await obstacle.end();
+    assertMatch(await spfs.command("retry", "net", "--wait"), /net: done/);
+    assertEquals([await run("cat", [first]), await run("cat", [second])], ["first", "second"]);
+    await scene.daemonEnds();
+    await holder.closeInput();
+  },
+  mseal,
+);
 
 await e2e(
   "what was refused can be ordered anew with another swap, and with nothing else that differs",

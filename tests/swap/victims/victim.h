@@ -286,6 +286,8 @@ static int read_line(char *line, size_t size)
 {
 	for (size_t i = 0; i < size;) {
 		ssize_t count = read(0, line + i, 1);
+		if (count < 0)
+			fprintf(stderr, "read: %s\n", strerror(errno));
 		if (count != 1)
 			return 0;
 		if (line[i] == '\n') {
