@@ -14,6 +14,7 @@ import {
   O_PATH,
   S_IFBLK,
   S_IFCHR,
+  S_IFIFO,
   S_IFMT,
   S_IFSOCK,
 } from "../ffi/sys/constants.ts";
@@ -125,17 +126,19 @@ export class Collector {
   /** The place of something on a source that was reached, and what the link shows. */
   #placeOf(link: string, { mountId, mode, links }: Reached, shown: Uint8Array | undefined): Place {
     const source = this.#sources.get(mountId)!;
-    const inode = inodeAt(link) ?? link; // it is gone
+    const place = (path: Uint8Array, deleted: boolean): Place => {
+      const isFifo = (mode & S_IFMT) === S_IFIFO;
+      const inode = deleted || isFifo ? inodeAt(link) ?? link : undefined; // leading nowhere it is like no other
+      return { source, path, deleted, mode, links, inode, link };
+    };
     // A path that is too long to be told.
-    if (shown === undefined) {
-      return { source, path: new Uint8Array(), deleted: true, mode, links, inode, link };
-    }
+    if (shown === undefined) return place(new Uint8Array(), true);
     const whole = relativeTo(source.mountpoint, shown);
-    if (whole?.length === 0) return { source, path: whole, deleted: false, mode, links, inode, link };
+    if (whole?.length === 0) return place(whole, false);
     const { path, deleted } = splitDeleted(shown);
     const below = deleted ? relativeTo(source.mountpoint, path) : whole;
     // A path that is not below the mountpoint is of a name that is gone as well: of a directory that was removed with what was in it.
-    return { source, path: below ?? path, deleted: deleted || below === undefined, mode, links, inode, link };
+    return place(below ?? path, deleted || below === undefined);
   }
 
   #table(task: Tracee): void {

@@ -25,8 +25,8 @@ export interface Place {
   readonly links: number;
   /** Type and permissions. */
   readonly mode: number;
-  /** Names the inode, on its device: inode.ts. */
-  readonly inode: string;
+  /** Names the inode, on its device (inode.ts), of what names do not tell apart: FIFOs, and what has lost its name. */
+  readonly inode: string | undefined;
   /** A link of /proc that leads there. */
   readonly link: string;
 }

@@ -17,32 +17,27 @@ import { allProcesses, isOnDevice, numbersIn, reach } from "./task_files.ts";
  * @param isStopped whether a process is, or needs not be looked at
  */
 export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: number) => boolean): Hindrance[] {
-  const byFile = new Map<string, Description[]>();
   const bySocket = new Map<bigint, Description>();
+  const mounts = new Set<number>();
   for (const description of inventory.descriptions) {
-    if (description.socket !== undefined) bySocket.set(BigInt(description.socket.ino), description);
-    if (description.place === undefined) continue;
-    const key = `${description.place.source.id}:${description.place.inode}`;
-    const alike = byFile.get(key);
-    if (alike === undefined) byFile.set(key, [description]);
-    else alike.push(description);
+    const { socket, place } = description;
+    if (socket !== undefined) bySocket.set(BigInt(socket.ino), description);
+    if (place !== undefined) mounts.add(place.source.id);
   }
   const hindrances: Hindrance[] = [];
-  if (byFile.size + bySocket.size === 0) return hindrances;
-  const mounts = new Set(inventory.descriptions.map(({ place }) => place?.source.id));
+  if (mounts.size + bySocket.size === 0) return hindrances;
+  let byFile: Map<string, Description[]> | undefined;
   for (const pid of allProcesses()) {
     if (isStopped(pid)) continue;
     for (const fd of numbersIn(`/proc/${pid}/fd`) ?? []) {
       const link = `/proc/${pid}/fd/${fd}`;
       const found = reach(link);
-      const socket = found !== undefined && (found.mode & S_IFMT) === S_IFSOCK
-        ? bySocket.get(found.ino)
-        : undefined;
+      if (found === undefined) continue;
+      const socket = (found.mode & S_IFMT) === S_IFSOCK ? bySocket.get(found.ino) : undefined;
       if (socket !== undefined) hindrances.push(hindrance(inventory, socket, pid));
-      const alike = found === undefined || !mounts.has(found.mountId)
-        ? undefined
-        : byFile.get(`${found.mountId}:${inodeAt(link)}`);
-      const same = alike?.find(({ holders, place }) => {
+      if (!mounts.has(found.mountId)) continue;
+      byFile ??= filesOf(inventory);
+      const same = byFile.get(`${found.mountId}:${inodeAt(link)}`)?.find(({ holders, place }) => {
         const { table, fd: other } = holders[0]!;
         return isTorn(place!) || kcmp(pid, table.task.tid, KCMP_FILE, fd, other) === 0;
       });
@@ -50,6 +45,20 @@ export function sharedWithOutsiders(inventory: Inventory, isStopped: (pid: numbe
     }
   }
   return hindrances;
+}
+
+/** Descriptions by mount and inode. */
+function filesOf({ descriptions }: Inventory): Map<string, Description[]> {
+  const files = new Map<string, Description[]>();
+  for (const description of descriptions) {
+    const { place } = description;
+    if (place === undefined) continue;
+    const key = `${place.source.id}:${place.inode ?? inodeAt(place.link)}`;
+    const alike = files.get(key);
+    if (alike === undefined) files.set(key, [description]);
+    else alike.push(description);
+  }
+  return files;
 }
 
 /** Whether the old and the new file would be two, with nothing in common. */

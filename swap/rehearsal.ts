@@ -85,7 +85,7 @@ function rehearseTask(task: Tracee, source: SourceMount): void {
     deleted: false,
     mode: found.mode,
     links: found.links,
-    inode: `${found.ino}`,
+    inode: undefined,
     link: exe,
   };
   const file = opener.file(place, O_RDONLY, status);

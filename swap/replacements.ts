@@ -19,6 +19,7 @@ import { closeFd, fstat, openat, reopen, StatxBuffer } from "../ffi/sys/file.ts"
 import { cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import { fifoEnd, openFifoEnds, openMoreEnds } from "./fifo.ts";
+import { inodeAt } from "./inode.ts";
 import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inotify.ts";
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
@@ -161,7 +162,7 @@ export class Replacements implements Disposable {
   }
 
   #unlessLeased(place: Place, open: () => number): number {
-    return this.#leased.has(keyOf(place)) ? LEASED : open();
+    return this.#leased.size > 0 && this.#leased.has(keyOf(place)) ? LEASED : open();
   }
 
   /** All ends of one FIFO together: its queue is one. */
@@ -273,8 +274,8 @@ function isWriteLease({ kind, type }: LockEntry): boolean {
   return kind === "LEASE" && type === "WRITE";
 }
 
-function keyOf({ source: { major, minor }, inode }: Place): string {
-  return `${major}:${minor}:${inode}`;
+function keyOf({ source: { major, minor }, inode, link }: Place): string {
+  return `${major}:${minor}:${inode ?? inodeAt(link)}`;
 }
 
 /** Why a file could not be opened. */
