@@ -13,17 +13,15 @@ import type { FdInfo } from "./procfs/fdinfo.ts";
 export class DescriptionTable {
   /** All of them, in the order in which they were found. */
   readonly all: Description[] = [];
-  /** By a number that all descriptors of one description have in common; others may have it as well. */
-  readonly #alike = new Map<number, Description[]>();
+  /** By what all descriptors of one description have in common; others may have it as well. */
+  readonly #alike = new Map<string, Description[]>();
 
-  /**
-   * The description that a descriptor is for, which gets one more holder: one that is known, or a new one. A stub's inode number changes once,
-   * when the kernel first asks for attributes after the adoption: if somebody who is not stopped has it ask between two calls for one
-   * description, it counts as two.
-   */
+  /** The description that a descriptor is for, which gets one more holder: one that is known, or a new one. */
   add(holder: Holder, info: FdInfo, place: Place | undefined): Description {
     const flags = info.flags & ~O_CLOEXEC;
-    const key = low32(info.ino ?? 0n) ^ low32(info.pos) << 12 ^ flags ^ info.mountId << 20;
+    // Not a stub's inode number: it changes when somebody who is not stopped has the kernel ask for attributes (inode.ts).
+    const file = place === undefined ? info.ino : String.fromCharCode(...place.path);
+    const key = `${info.mountId} ${flags} ${info.pos} ${file}`;
     let alike = this.#alike.get(key);
     if (alike === undefined) this.#alike.set(key, alike = []);
     let low = 0;
@@ -44,8 +42,4 @@ export class DescriptionTable {
     this.all.push(description);
     return description;
   }
-}
-
-function low32(value: bigint): number {
-  return Number(BigInt.asIntN(32, value));
 }

@@ -133,7 +133,7 @@ export class MappingsMove {
     using pagemap = openTask(task.tid, "pagemap", O_RDONLY);
     for (const { mapping: { area }, to } of own) {
       eachOwnRange(pagemap.raw, area.start, area.end, COPY, (start, end) => {
-        copyRange(memory.raw, start, to + (start - area.start), end - start);
+        copyRange(task.tid, memory.raw, start, to + (start - area.start), end - start);
       });
     }
   }
@@ -246,8 +246,11 @@ function openTask(tid: number, name: string, flags: number): Fd {
 const COPY = 256 * 1024;
 const copied = new Uint8Array(new ArrayBuffer(COPY));
 
-function copyRange(memory: number, from: number, to: number, size: number): void {
-  const got = check(pread(memory, copied, size, BigInt(from)), "read mem");
-  const put = got === size ? check(pwriteAt(memory, copied.subarray(0, size), BigInt(to)), "write mem") : -1;
-  if (put !== size) throw new SysError("copy pages", Errno.EFAULT, { path: `0x${from.toString(16)}` });
+function copyRange(tid: number, memory: number, from: number, to: number, size: number): void {
+  const at = (address: number) => `/proc/${tid}/mem at 0x${address.toString(16)}`;
+  const got = check(pread(memory, copied, size, BigInt(from)), "read", at(from));
+  const put = got === size
+    ? check(pwriteAt(memory, copied.subarray(0, size), BigInt(to)), "write", at(to))
+    : -1;
+  if (put !== size) throw new SysError("copy pages", Errno.EFAULT, { path: at(from) });
 }
