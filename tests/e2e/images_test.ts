@@ -136,7 +136,7 @@ await e2e(
     }, ["--file-locks", "--link-remap"]);
     const { directory } = scene.images;
     const images = [...Deno.readDirSync(directory)].map(({ name }) => name)
-      .filter((name) => /^(?:inventory|files|remap-fpath|fs-|mm-|ghost-file-).*img$/.test(name))
+      .filter((name) => /^(?:inventory|files|remap-fpath|fs-|mm-|pagemap-|ghost-file-).*img$/.test(name))
       .map((name): [string, Uint8Array] => [name, Deno.readFileSync(`${directory}/${name}`)]);
     const mountpoint = new TextEncoder().encode(scene.mountpoint);
     const outcome = damage(new Map(images), { seed: 1, rounds: 2000, choices: [{ mountpoint }] });
