@@ -5,7 +5,7 @@
  * held --release--> mounting <--> waiting          (failed attempts worth repeating)
  *                      |  \------> failed --retry--> mounting
  *                      v
- *                  committing --> done
+ *                  committing --> done             (<--> waiting, while this machine is short of descriptors or memory)
  *                      | \--> failed --retry--> committing   (the real file system is mounted already)
  *                      \--> held, serving                    (started to serve only)
  * ```
@@ -19,6 +19,7 @@ import { ControlError } from "../control/errors.ts";
 import type { ReplaceState } from "../control/protocol.ts";
 import { type BackoffPolicy, pauseAfter } from "./backoff.ts";
 import { asControlError } from "./control_errors.ts";
+import { shortages } from "./retry_errnos.ts";
 
 /** A step that a replacement reports. */
 export type ReplaceStep =
@@ -243,13 +244,7 @@ export class DelayedMount {
         this.#fail(transient ? deadlineError(this.#attempts, elapsed, error) : error);
         return false;
       }
-      this.#state = "waiting";
-      this.#tried?.resolve(false);
-      this.#tell();
-      this.#retryAt = effects.now() + pause;
-      this.#observer.step("waiting");
-      this.#abort = new AbortController();
-      await effects.sleep(pause, this.#abort.signal);
+      await this.#pause(pause);
       if (this.#cancelled !== undefined) return false;
     }
   }
@@ -282,7 +277,24 @@ export class DelayedMount {
     }
   }
 
+  /** Puts it in place, again while this machine is short for a moment of what that takes. */
   async #commit(): Promise<void> {
+    const began = this.#effects.now();
+    for (let attempt = 1;; attempt++) {
+      const error = await this.#commitOnce();
+      if (error === undefined) return;
+      const short = this.#serving && shortages.has(error.data.errno ?? "");
+      const pause = short ? pauseAfter(attempt, this.#effects.now() - began, this.#rules) : undefined;
+      this.#lastError = error;
+      this.#observer.attempted(this.#attempts, error, pause);
+      if (pause === undefined) return this.#fail(error);
+      await this.#pause(pause);
+      if (this.#cancelled !== undefined) return;
+    }
+  }
+
+  /** Resolves to what failed; what it serves from is kept then. */
+  async #commitOnce(): Promise<ControlError | undefined> {
     this.#state = "committing";
     const irrevocable = !this.#serveOnly;
     if (irrevocable) this.#observer.committing();
@@ -294,26 +306,35 @@ export class DelayedMount {
       if (this.#serveOnly) {
         this.#state = "held";
         this.#observer.step("held");
-        return;
+        return undefined;
       }
       if (!irrevocable) this.#observer.committing();
       this.#observer.step("commit");
       await this.#effects.commit(this.#mountFd);
     } catch (thrown) {
-      const error = asControlError(thrown);
       if (!this.#serving) {
         this.#effects.discard(this.#mountFd);
         this.#mountFd = -1;
       }
-      this.#lastError = error;
-      this.#observer.attempted(this.#attempts, error);
-      return this.#fail(error);
+      return asControlError(thrown);
     }
     this.#mountFd = -1;
     this.#state = "done";
     this.#observer.step("done");
     this.#observer.ended();
     this.#settle();
+    return undefined;
+  }
+
+  /** Waits for the time of the next attempt, or for somebody who wants it now or not at all. */
+  async #pause(pause: number): Promise<void> {
+    this.#state = "waiting";
+    this.#tried?.resolve(this.#serving);
+    this.#tell();
+    this.#retryAt = this.#effects.now() + pause;
+    this.#observer.step("waiting");
+    this.#abort = new AbortController();
+    await this.#effects.sleep(pause, this.#abort.signal);
   }
 
   #fail(error: ControlError): void {

@@ -4,6 +4,9 @@
  * @module
  */
 
+/** A shortage on this machine. */
+export const shortages: ReadonlySet<string> = new Set(["ENOMEM", "ENFILE", "EMFILE"]);
+
 /**
  * The errnos that are retried unless the caller names others: what goes away by itself when a server, a network, a device or a
  * service comes back. Everything else is taken as permanent, because repeating it only hides a mistake: EINVAL (an option the file
@@ -43,8 +46,5 @@ export const transientErrnos: ReadonlySet<string> = new Set([
   "ENOKEY",
   "EKEYEXPIRED",
   "EKEYREVOKED",
-  // A shortage on this machine.
-  "ENOMEM",
-  "ENFILE",
-  "EMFILE",
+  ...shortages,
 ]);

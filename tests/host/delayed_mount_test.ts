@@ -304,6 +304,34 @@ Deno.test("delayed mount: when the commit is rolled back the mount is kept, and 
   assertEquals(world.open.size, 0);
 });
 
+Deno.test("delayed mount: what fails because this machine is short of something is done again, and can be cancelled meanwhile", async () => {
+  const world = new World();
+  const short = () => Promise.reject(new ControlError("system", "short", { errno: "EMFILE" }));
+  let failures = 2;
+  world.onCommit = () => failures-- > 0 ? short() : Promise.resolve();
+  const mount = world.make();
+  mount.start();
+  await mount.wait();
+  assertEquals(world.trace.filter((step) => /attempt|^commit/.test(step)), [
+    "attempt 1 ok -",
+    "commit",
+    "attempt 1 EMFILE 100",
+    "commit",
+    "attempt 1 EMFILE 200",
+    "commit",
+    "committed",
+  ]);
+  assertEquals([mount.status.state, world.clock, world.open.size], ["done", 300, 0]);
+
+  const other = new World();
+  other.onCommit = short;
+  const never = other.make();
+  other.onSleep = () => void never.cancel(cancelled());
+  never.start();
+  await assertRejects(() => never.wait(), ControlError, "cancelled");
+  assertEquals([never.status.state, other.open.size], ["failed", 0]);
+});
+
 Deno.test("delayed mount: a mount that the stub has served from is kept when it cannot be told to serve again", async () => {
   const world = new World();
   world.onCommit = () => Promise.reject(denied());
