@@ -9,21 +9,14 @@ import { ControlError } from "../control/errors.ts";
 import { decodeBytes } from "../control/values.ts";
 import { directorySource, type ImagePages, type ImageSource, readImagePages } from "../criu/mod.ts";
 import { Errno, SysError } from "../ffi/errno.ts";
-import {
-  AT_FDCWD,
-  AT_STATX_FORCE_SYNC,
-  O_CLOEXEC,
-  O_RDONLY,
-  O_RDWR,
-  STATX_SIZE,
-} from "../ffi/sys/constants.ts";
-import { Fd } from "../ffi/sys/fd.ts";
-import { openat, pread, pwriteAt, statx } from "../ffi/sys/file.ts";
+import { AT_FDCWD, AT_STATX_FORCE_SYNC, O_RDONLY, O_RDWR, STATX_SIZE } from "../ffi/sys/constants.ts";
+import { statx } from "../ffi/sys/file.ts";
 import { check, cstr, pathText } from "../ffi/sys/libc.ts";
 import { StatxBuffer } from "../ffi/sys/statx_buffer.ts";
 import { withDescendants } from "../swap/candidates.ts";
 import { eachOwnRange, PAGE } from "../swap/own_pages.ts";
 import { mapFilesName, parseMaps, type Vma } from "../swap/procfs/maps.ts";
+import { openTask, readMemory, writeMemory } from "../swap/task_memory.ts";
 import { allProcesses, readLink, readStatus, readWhole } from "../swap/task_files.ts";
 import { asControlError } from "./control_errors.ts";
 import { exitCodes } from "./exit_codes.ts";
@@ -126,7 +119,7 @@ class TreeZap {
     mount: ZapMount,
     visit: (start: number, end: number, isRestored: boolean) => void,
   ): void {
-    using pagemap = openOf(pid, "pagemap", O_RDONLY);
+    using pagemap = openTask(pid, "pagemap", O_RDONLY);
     eachOwnRange(pagemap.raw, vma.start, vma.end, COPY, (start, end) => {
       this.#pagesOf(pid, mount).split(start, end, visit);
     });
@@ -134,12 +127,11 @@ class TreeZap {
 
   #save(area: Area, mount: ZapMount): Piece[] {
     const pieces: Piece[] = [];
-    using memory = openOf(area.pid, "mem", O_RDONLY);
+    using memory = openTask(area.pid, "mem", O_RDONLY);
     this.#eachOwn(area, mount, (start, end, isRestored) => {
       if (!isRestored) return;
       const bytes = new Uint8Array(end - start);
-      const got = check(pread(memory.raw, bytes, bytes.length, BigInt(start)), "read mem");
-      if (got !== bytes.length) throw new SysError("read mem", Errno.EFAULT);
+      readMemory(area.pid, memory.raw, bytes, start);
       pieces.push({ start, bytes });
     });
     return pieces;
@@ -229,7 +221,7 @@ function refuseOthers({ mount, ino, areas }: MappedFile, pids: readonly number[]
 function hasOwn(pid: number, { start, end }: Vma): boolean {
   let found = false;
   try {
-    using pagemap = openOf(pid, "pagemap", O_RDONLY);
+    using pagemap = openTask(pid, "pagemap", O_RDONLY);
     eachOwnRange(pagemap.raw, start, end, COPY, () => found = true);
   } catch (error) {
     // It has ended.
@@ -261,17 +253,8 @@ function empty({ mount, areas }: MappedFile): void {
 }
 
 function putBack(pid: number, pieces: readonly Piece[]): void {
-  using memory = openOf(pid, "mem", O_RDWR);
-  for (const { start, bytes } of pieces) {
-    const put = check(pwriteAt(memory.raw, bytes, BigInt(start)), "write mem");
-    if (put !== bytes.length) throw new SysError("write mem", Errno.EFAULT);
-  }
-}
-
-/** @throws {SysError} ENOENT, ESRCH when the process has ended */
-function openOf(pid: number, name: string, flags: number): Fd {
-  const path = `/proc/${pid}/${name}`;
-  return Fd.own(check(openat(AT_FDCWD, cstr(path), flags | O_CLOEXEC), "open", path));
+  using memory = openTask(pid, "mem", O_RDWR);
+  for (const { start, bytes } of pieces) writeMemory(pid, memory.raw, bytes, start);
 }
 
 function linkOf({ pid, vma }: Area): string {

@@ -17,6 +17,7 @@ import {
 import { type FileHandle, nameToHandleAt } from "../ffi/sys/handles.ts";
 import { fstat, statx, StatxBuffer } from "../ffi/sys/file.ts";
 import { cstr } from "../ffi/sys/libc.ts";
+import type { Place } from "./inventory.ts";
 
 const buffer = new StatxBuffer();
 
@@ -27,6 +28,11 @@ export function inodeAt(link: string): string | undefined {
   if (typeof handle !== "number") return named(handle);
   // A file system without handles tells one inode number only.
   return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, buffer) < 0 ? undefined : `${buffer.ino}`;
+}
+
+/** Names a place's inode, also where that was not needed to tell it apart. As long as its link leads there. */
+export function inodeOfPlace({ inode, link }: Place): string | undefined {
+  return inode ?? inodeAt(link);
 }
 
 /** Names the inode of a descriptor. */

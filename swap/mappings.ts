@@ -6,16 +6,14 @@
  *
  * @module
  */
-import { Errno, SysError } from "../ffi/errno.ts";
+import { Errno } from "../ffi/errno.ts";
 import { NR } from "../ffi/sys/arch.ts";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY, O_RDWR } from "../ffi/sys/constants.ts";
-import { Fd } from "../ffi/sys/fd.ts";
-import { openat, pread, pwriteAt } from "../ffi/sys/file.ts";
-import { check, cstr } from "../ffi/sys/libc.ts";
+import { O_RDONLY, O_RDWR } from "../ffi/sys/constants.ts";
 import type { Actor } from "./actor.ts";
 import type { Mapping, Memory } from "./inventory.ts";
 import { eachOwnRange } from "./own_pages.ts";
 import { complete, type Work } from "./side_by_side.ts";
+import { openTask, readMemory, writeMemory } from "./task_memory.ts";
 import { type Call, RemoteError } from "./remote_call.ts";
 
 const PROT_READ = 1;
@@ -133,7 +131,9 @@ export class MappingsMove {
     using pagemap = openTask(task.tid, "pagemap", O_RDONLY);
     for (const { mapping: { area }, to } of own) {
       eachOwnRange(pagemap.raw, area.start, area.end, COPY, (start, end) => {
-        copyRange(task.tid, memory.raw, start, to + (start - area.start), end - start);
+        const part = copied.subarray(0, end - start);
+        readMemory(task.tid, memory.raw, part, start);
+        writeMemory(task.tid, memory.raw, part, to + (start - area.start));
       });
     }
   }
@@ -238,19 +238,5 @@ function startProtection(area: Mapping["area"], vmFlags: ReadonlySet<string>): n
   return !area.shared && vmFlags.has("ac") ? PROT_READ | PROT_WRITE : wanted;
 }
 
-function openTask(tid: number, name: string, flags: number): Fd {
-  const path = `/proc/${tid}/${name}`;
-  return Fd.own(check(openat(AT_FDCWD, cstr(path), flags | O_CLOEXEC), "open", path));
-}
-
 const COPY = 256 * 1024;
 const copied = new Uint8Array(new ArrayBuffer(COPY));
-
-function copyRange(tid: number, memory: number, from: number, to: number, size: number): void {
-  const at = (address: number) => `/proc/${tid}/mem at 0x${address.toString(16)}`;
-  const got = check(pread(memory, copied, size, BigInt(from)), "read", at(from));
-  const put = got === size
-    ? check(pwriteAt(memory, copied.subarray(0, size), BigInt(to)), "write", at(to))
-    : -1;
-  if (put !== size) throw new SysError("copy pages", Errno.EFAULT, { path: at(from) });
-}

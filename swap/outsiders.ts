@@ -6,7 +6,7 @@
  */
 import { KCMP_FILE, S_IFMT, S_IFSOCK } from "../ffi/sys/constants.ts";
 import { kcmp } from "../ffi/sys/pidfd.ts";
-import { inodeAt } from "./inode.ts";
+import { inodeAt, inodeOfPlace } from "./inode.ts";
 import type { Description, Hindrance, Inventory, Place } from "./inventory.ts";
 import { inseparable } from "./plan.ts";
 import { allProcesses, isOnDevice, numbersIn, reach } from "./task_files.ts";
@@ -53,7 +53,7 @@ function filesOf({ descriptions }: Inventory): Map<string, Description[]> {
   for (const description of descriptions) {
     const { place } = description;
     if (place === undefined) continue;
-    const key = `${place.source.id}:${place.inode ?? inodeAt(place.link)}`;
+    const key = `${place.source.id}:${inodeOfPlace(place)}`;
     const alike = files.get(key);
     if (alike === undefined) files.set(key, [description]);
     else alike.push(description);

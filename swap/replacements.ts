@@ -19,7 +19,7 @@ import { closeFd, fstat, openat, reopen, StatxBuffer } from "../ffi/sys/file.ts"
 import { cstr } from "../ffi/sys/libc.ts";
 import type { Actor } from "./actor.ts";
 import { fifoEnd, openFifoEnds, openMoreEnds } from "./fifo.ts";
-import { inodeAt } from "./inode.ts";
+import { inodeOfPlace } from "./inode.ts";
 import { pathOfHandle, pendingBytes, rebuildInotify, WatchedFiles } from "./inotify.ts";
 import type { Description, Directories, Hindrance, Inventory, Mapping, Place } from "./inventory.ts";
 import { Opener } from "./opener.ts";
@@ -274,8 +274,9 @@ function isWriteLease({ kind, type }: LockEntry): boolean {
   return kind === "LEASE" && type === "WRITE";
 }
 
-function keyOf({ source: { major, minor }, inode, link }: Place): string {
-  return `${major}:${minor}:${inode ?? inodeAt(link)}`;
+function keyOf(place: Place): string {
+  const { major, minor } = place.source;
+  return `${major}:${minor}:${inodeOfPlace(place)}`;
 }
 
 /** Why a file could not be opened. */
