@@ -61,8 +61,8 @@ export class PlaceholderCaches {
    */
   async dropAttributes(session: Session, nodes: Iterable<Node> = this.#nodes.all()): Promise<void> {
     for (let left = [...nodes]; left.length > 0;) {
-      const unknown: Node[] = [];
-      await inParallel(left, async (node) => {
+      const unknown = left.filter((node) => !node.cached && invalidateAttributes(session, node) === -Errno.ENOENT);
+      await inParallel(left.filter((node) => node.cached), async (node) => {
         if (await invalidate(session, node, NO_PAGES) === -Errno.ENOENT) unknown.push(node);
       });
       if (unknown.length > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -95,7 +95,15 @@ export class PlaceholderCaches {
 
 /** Returns 0 or -errno: ENOENT when the kernel does not know the inode, ENODEV when the session has ended. @throws {SysError} */
 async function invalidate(session: Session, { nodeid }: Node, offset: bigint): Promise<number> {
-  const result = await session.invalidateInode(BigInt(nodeid), offset, 0n);
+  return expected(await session.invalidateInode(BigInt(nodeid), offset, 0n));
+}
+
+/** The same for the attributes of an inode without pages. */
+function invalidateAttributes(session: Session, { nodeid }: Node): number {
+  return expected(session.invalidateAttributes(BigInt(nodeid)));
+}
+
+function expected(result: number): number {
   if (result >= 0 || result === -Errno.ENOENT || result === -Errno.ENODEV) return result;
   throw new SysError("notify_inval_inode", -result);
 }

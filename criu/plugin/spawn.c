@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,23 @@ static void close_both(const int ends[2])
 	close(ends[1]);
 }
 
+/*
+ * Room in the table of descriptors, which outlives exec(3). Here it costs nothing; once the program has threads, whoever needs room for one
+ * more descriptor waits until every processor has passed a quiescent state. The program sees to it itself where this fails.
+ */
+static void make_descriptor_room(int fd)
+{
+	enum { ROOM = 8192 };
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	int last = fcntl(fd, F_DUPFD_CLOEXEC, limit.rlim_max < ROOM ? (int)limit.rlim_max - 1 : ROOM - 1);
+	if (last >= 0)
+		close(last);
+}
+
 /* Never returns. Only what is safe between fork(2) and exec(3) in a process without threads. */
 static void become(const char *program, const int files[3], int report_to)
 {
@@ -64,6 +82,8 @@ static void become(const char *program, const int files[3], int report_to)
 	if (report_to != REPORT)
 		ready = ready && dup3(report_to, REPORT, O_CLOEXEC) == REPORT;
 	ready = ready && syscall(SYS_close_range, REPORT + 1, ~0U, 0) == 0;
+	if (ready)
+		make_descriptor_room(REPORT);
 	if (write(ready ? REPORT : report_to, &report, sizeof report) == sizeof report && ready)
 		execlp(program, program, "serve", (char *)NULL);
 	report.error = errno;

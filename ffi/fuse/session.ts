@@ -17,6 +17,7 @@ import { fuse_args, fuse_buf, libfuse_version, lowlevelOps } from "./abi.ts";
 import { type NegotiatedInit, negotiateInit, type WantedInit } from "./init.ts";
 import * as kernel from "./kernel.ts";
 import type { FuseLibrary } from "./library.ts";
+import { invalidateAttributes } from "./notification.ts";
 import { deviceChannel, libfuseChannel } from "./channel.ts";
 import { IN_HEADER_SIZE, type ReplyChannel, Request } from "./request.ts";
 
@@ -224,6 +225,16 @@ export class Session implements Disposable {
     return this.#notify(() =>
       this.#library.symbols.notify_inval_inode(this.#session, nodeid, offset, length)
     );
+  }
+
+  /**
+   * Drops cached attributes of an inode without pages, on this thread: a small part of what it costs on another one. For an inode that may
+   * have pages there is {@linkcode Session.invalidateInode}, since the kernel may be waiting for our answers to let go of them.
+   *
+   * @returns 0 or -errno; -ENOENT: the kernel does not know the inode; -ENODEV: serving has ended.
+   */
+  invalidateAttributes(nodeid: bigint): number {
+    return this.#ended ? -Errno.ENODEV : invalidateAttributes(this.#device, nodeid);
   }
 
   async #notify(call: () => Promise<number>): Promise<number> {

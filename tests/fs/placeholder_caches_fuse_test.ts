@@ -68,9 +68,9 @@ function kernelThatSays(answers: Map<number, number[]>) {
   const table = { all: () => nodes.values(), get: (nodeid: number) => nodes.get(nodeid) };
   const asked: number[] = [];
   const session = {
-    invalidateInode(nodeid: bigint) {
+    invalidateAttributes(nodeid: bigint) {
       asked.push(Number(nodeid));
-      return Promise.resolve(answers.get(Number(nodeid))!.shift()!);
+      return answers.get(Number(nodeid))!.shift()!;
     },
   };
   const caches = new PlaceholderCaches(table as unknown as NodeTable, {} as Gate, () => {});
