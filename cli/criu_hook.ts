@@ -168,7 +168,6 @@ async function ordered(
   process: number,
 ): Promise<string> {
   const { mounts } = await client.call("restore.prepare", { images, config, process });
-  return mounts.map(({ mountpoint, nodes }) => `${pathText(mountpoint)} with ${counted(nodes, "node")}`).join(
-    ", ",
-  );
+  return mounts.map(({ mountpoint, nodes = 0 }) => `${pathText(mountpoint)} with ${counted(nodes, "node")}`)
+    .join(", ");
 }

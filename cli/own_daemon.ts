@@ -32,20 +32,16 @@ export interface OwnDaemon {
  *
  * @param log the file that its log is appended to
  * @param limitMs how long it may take to listen
- * @param mounts how many mounts it is going to make, as far as it is known
  */
 export function startDaemon(
   socket: string,
   log: string,
   limitMs: number,
   options: ClientOptions,
-  mounts: number = 1,
 ): OwnDaemon {
   const [program, ...first] = ownProgram(undefined, Deno.mainModule);
-  const serve = ["serve", "--socket", socket, "--on-eof", "linger-if-used", "--log", log];
-  const args = [...first, ...serve, "--mounts", String(mounts)];
   const child = new Deno.Command(program, {
-    args,
+    args: [...first, "serve", "--socket", socket, "--on-eof", "linger-if-used", "--log", log],
     cwd: "/",
     // Else the stages would be taken for orders to it.
     env: { CRTOOLS_SCRIPT_ACTION: "", SPFS_SOCKET: "", SPFS_OWN_SOCKET: "", SPFS_CONFIG: "" },

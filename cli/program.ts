@@ -74,7 +74,6 @@ function addDaemonCommands(program: Command, terminal: Terminal, setCode: (code:
       "what waiting requests are answered with when the daemon is ended",
       defaultErrno,
     )
-    .option("--mounts <n>", "how many mounts are about to be made (default: 1)", integer)
     .option("--log <file>", "append the log to a file instead of stderr")
     .addOption(new Option("--log-level <level>", "what is logged").choices(logLevels).default("info"))
     .action(async (options) => setCode(await runServe(options, terminal)));

@@ -35,7 +35,7 @@ export async function runQuick(args: readonly string[], terminal: Terminal): Pro
       return await quickDumpHook(readPlain(rest, ["--timeout"]), terminal);
     case "serve":
       return await quickServe(
-        readPlain(rest, ["--socket", "--on-eof", "--errno", "--mounts", "--log", "--log-level"]),
+        readPlain(rest, ["--socket", "--on-eof", "--errno", "--log", "--log-level"]),
         terminal,
       );
     // CRIU's --action-script takes the path of a program and gives it no arguments: spfs itself will do.
@@ -85,11 +85,10 @@ async function quickServe(plain: Plain | undefined, terminal: Terminal): Promise
   const onEof = plain.options.get("--on-eof") ?? "linger";
   const errno = plain.options.get("--errno") ?? defaultErrno;
   const logLevel = plain.options.get("--log-level") ?? "info";
-  const mounts = plain.options.get("--mounts") ?? "1";
-  if (!isEndOfInput(onEof) || !isLogLevel(logLevel) || !/^\d{1,4}$/.test(mounts)) return undefined;
+  if (!isEndOfInput(onEof) || !isLogLevel(logLevel)) return undefined;
   const { options } = plain;
   const [socket, log] = [options.get("--socket"), options.get("--log")];
-  return await runServe({ socket, log, onEof, errno, logLevel, mounts: Number(mounts) }, terminal);
+  return await runServe({ socket, log, onEof, errno, logLevel }, terminal);
 }
 
 function readPlain(args: readonly string[], known: readonly string[]): Plain | undefined {

@@ -71,8 +71,7 @@ export async function restore(
   const listener = listen(progress, view);
   ensurePrivateDirectory(runtime);
   // Where another program runs CRIU, it may be to run it in other namespaces, and the daemon as well.
-  const mounts = Math.max(1, config.mounts?.length ?? 1);
-  const own = command.program === 0 ? startDaemon(socket, log, startMs, listener, mounts) : undefined;
+  const own = command.program === 0 ? startDaemon(socket, log, startMs, listener) : undefined;
   const criuOver = new AbortController();
   // If it does not come up, the action script starts another one, or tells why it cannot.
   const connecting = (own?.client.then(listener.begin) ?? Promise.reject())

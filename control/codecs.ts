@@ -16,6 +16,9 @@ import {
   modePattern,
 } from "./values.ts";
 
+// A program that ends with its restore decodes each kind of message a few times: compiling a function for each first costs a restore 20 ms.
+z.config({ jitless: true });
+
 type Issues = { issues: z.core.$ZodRawIssue[] };
 
 /** Runs a decoder and turns its TypeError into an issue of the value. */

@@ -40,6 +40,7 @@ export const prepareParams = () =>
     images: absolutePath,
     config: restoreConfig(),
     process: z.optional(pid()),
+    fillWithinMs: z.optional(milliseconds.check(z.maximum(86_400_000))),
   });
 
 /** Result of `restore.prepare`. */
@@ -50,8 +51,8 @@ export const prepareResult = () =>
       mountpoint: reportedPath,
       source: reportedPath,
       type: z.string(),
-      nodes: count,
-      noted: z.boolean(),
+      nodes: z.optional(count),
+      noted: z.optional(z.boolean()),
     })),
   });
 

@@ -43,18 +43,23 @@ export interface RestorePrepareParams {
   config: RestoreConfig;
   /** The process that restores, in spfs's pid namespace: when it ends before `restore.release`, the stand-ins end, too. */
   process?: number | undefined;
+  /**
+   * How long it may take, in milliseconds, until the stand-ins have their nodes. Then the answer comes as soon as they are mounted, and who uses one waits
+   * until it has them; if it cannot have them, all stand-ins end, and `restore.check` tells why. When absent, the answer waits for the nodes.
+   */
+  fillWithinMs?: number | undefined;
 }
 
 /** What `restore.prepare` answers. */
 export interface RestorePrepareResult {
-  /** The stand-ins, what is to replace them, how many nodes were made, and whether what images lack had been noted. */
+  /** The stand-ins, what is to replace them, and if that was waited for, how many nodes were made and whether what images lack had been noted. */
   mounts: {
     id: string;
     mountpoint: WirePath;
     source: WirePath;
     type: string;
-    nodes: number;
-    noted: boolean;
+    nodes?: number | undefined;
+    noted?: boolean | undefined;
   }[];
 }
 

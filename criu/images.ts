@@ -63,18 +63,24 @@ class Budget {
 /** The name of the inventory, without which a directory has no images. */
 export const inventoryName = "inventory.img";
 
+/** Which images are read. */
+export interface ReadImagesOptions {
+  /** Those of the processes' memory (`mm-PID.img`), without which `exe` and `mapped` of processes stay empty; true when absent. */
+  readonly memory?: boolean;
+}
+
 /**
  * Reads the images of a directory. Blocks as reading files does. Memory follows the length of the images, which is limited, and nothing
  * that is written in them.
  *
  * @throws {ImageError} naming the image and the offset of what is wrong with it; {SysError} when a file cannot be read
  */
-export function readImages(directory: string): Images {
-  return readImagesFrom(directorySource(directory));
+export function readImages(directory: string, options?: ReadImagesOptions): Images {
+  return readImagesFrom(directorySource(directory), options);
 }
 
 /** {@linkcode readImages} of files that come from anywhere. @throws {ImageError}; {SysError} */
-export function readImagesFrom(source: ImageSource): Images {
+export function readImagesFrom(source: ImageSource, { memory = true }: ReadImagesOptions = {}): Images {
   const budget = new Budget();
   const { version, run } = readInventory(source);
   const files = new Map<number, NamedFile>();
@@ -94,7 +100,7 @@ export function readImagesFrom(source: ImageSource): Images {
   };
   eachEntry(source, "files.img", "files", (entry) => readFileEntry(entry, visitor));
   const remaps = readRemaps(source, files, budget);
-  const { processes, ghosts, namespaces } = readNumbered(source, budget);
+  const { processes, ghosts, namespaces } = readNumbered(source, budget, memory);
   return { version, run, files, sockets, watched, remaps, ghosts, processes, namespaces };
 }
 
@@ -130,7 +136,7 @@ function readRemaps(source: ImageSource, files: ReadonlyMap<number, NamedFile>, 
 }
 
 /** The images of which there are any number: those of processes, of ghosts and of mount namespaces. */
-function readNumbered(source: ImageSource, budget: Budget) {
+function readNumbered(source: ImageSource, budget: Budget, memory: boolean) {
   const processes = new Map<number, Process>();
   const ghosts = new Map<number, Ghost>();
   const namespaces = new Map<number, ImageMount[]>();
@@ -150,7 +156,7 @@ function readNumbered(source: ImageSource, budget: Budget) {
   };
   for (const name of source.names().sort()) {
     const [, prefix, digits] = /^(fs|mm|mountpoints|ghost-file)-([0-9a-f]{1,8})\.img$/.exec(name) ?? [];
-    if (prefix === undefined || digits === undefined) continue;
+    if (prefix === undefined || digits === undefined || (prefix === "mm" && !memory)) continue;
     budget.spend(name);
     if (prefix === "ghost-file") {
       const read = readFirstEntry(source, name, "ghost");

@@ -14,7 +14,7 @@ export type { BoundSocket, Ghost, ImageMount, NamedFile, Process, Remap, Watched
 export { type Finding, type MountPlan, type MountReport, type MountState, reportOn } from "./findings.ts";
 export { ImageError } from "./image_error.ts";
 export { directorySource, type ImageSource } from "./image_source.ts";
-export { type Images, inventoryName, readImages, readImagesFrom } from "./images.ts";
+export { type Images, inventoryName, readImages, readImagesFrom, type ReadImagesOptions } from "./images.ts";
 export {
   chooseMount,
   type ChosenMount,

@@ -66,8 +66,10 @@ export type { FuseMountOptions, MountApi, MountIdentity, PreparedFuseMount } fro
 export { opcodeName } from "./fuse/opcode_names.ts";
 export { AnswerBuffer, IN_HEADER_SIZE, Request } from "./fuse/request.ts";
 export type { ReplyChannel, RequestState } from "./fuse/request.ts";
+export { ServeLoop } from "./fuse/loop.ts";
+export type { Served, ServeEnd } from "./fuse/loop.ts";
 export { Session } from "./fuse/session.ts";
-export type { Handler, Handlers, ServeEnd, SessionHooks, SessionOptions } from "./fuse/session.ts";
+export type { Handler, Handlers, SessionHooks, SessionOptions } from "./fuse/session.ts";
 export type { NegotiatedInit, WantedInit } from "./fuse/init.ts";
 export { Fd } from "./sys/fd.ts";
 export { check, cstr, type CString, pathText } from "./sys/libc.ts";

@@ -88,17 +88,12 @@ export function parseCapabilities(status: Uint8Array): bigint {
 /** What the owner of a registered file keeps: the right to register. */
 const REGISTRAR: bigint = 1n << BigInt(CAP_SYS_ADMIN);
 
-/** Switches the file system identity of this thread. One for each thread that makes calls, which must have started as root. */
+/** Whom a mount's calls are made as. The thread must have started as root. */
 export class Caller {
   /** Nothing is switched from here on, it is only noted as whom other threads are to make the calls. */
   noting = false;
   /** What is noted. */
   acting: Acting = ROOT_ACTING;
-  #uid = 0;
-  #gid = 0;
-  #groups = "";
-  #effective: bigint | undefined; // of OF_FILES; undefined: whatever the last change of user has left
-  #own: Capabilities | undefined;
   readonly #known = new Map<number, Identity & Credentials & { readonly until: number }>();
 
   /**
@@ -147,10 +142,21 @@ export class Caller {
   }
 
   #switch(uid: number, gid: number, groups: readonly number[], effective: bigint): void {
-    if (this.noting) {
-      this.acting = { uid, gid, groups, effective };
-      return;
-    }
+    if (this.noting) this.acting = { uid, gid, groups, effective };
+    else inForce.become(uid, gid, groups, effective);
+  }
+}
+
+/** The file system identity of this thread, which the mounts that it serves have in common. */
+class ThreadIdentity {
+  #uid = 0;
+  #gid = 0;
+  #groups = "";
+  #effective: bigint | undefined; // of OF_FILES; undefined: whatever the last change of user has left
+  #own: Capabilities | undefined;
+
+  /** Switches what differs. @throws {SysError} EPERM, EINVAL */
+  become(uid: number, gid: number, groups: readonly number[], effective: bigint): void {
     if (uid === this.#uid && gid === this.#gid && effective === this.#effective) {
       if (groups.length === 0 && this.#groups === "") return;
     }
@@ -176,6 +182,8 @@ export class Caller {
     this.#effective = effective;
   }
 }
+
+const inForce = new ThreadIdentity();
 
 /** What counts of a task's capabilities. A user's that come of a user namespace of its own are good for that one's files alone. */
 function capabilitiesOf(status: Uint8Array, pid: number, uid: number): bigint {

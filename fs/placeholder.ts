@@ -35,14 +35,18 @@ import {
 import { getxattr, setxattr } from "../ffi/sys/xattr.ts";
 import { type InodeNumber, inodeNumber } from "./node.ts";
 
-/** What the root directory looks like, and how much fits in. */
-export interface PlaceholderOptions {
+/** What the root directory looks like. */
+export interface RootDirectory {
   /** Permission bits of the root. */
   readonly mode: number;
   /** Owner of the root. */
   readonly uid: number;
   /** Group of the root. */
   readonly gid: number;
+}
+
+/** The same, and how much fits in. */
+export interface PlaceholderOptions extends RootDirectory {
   /** Most bytes of data, a whole number of pages; half of the memory by default. */
   readonly size?: bigint;
 }
@@ -133,6 +137,13 @@ export function createPlaceholder(options: PlaceholderOptions): Fd {
   }
   check(fsconfigCreate(context.raw), "fsconfig", "tmpfs");
   return Fd.own(check(fsmount(context.raw, FSMOUNT_CLOEXEC, 0), "fsmount", "tmpfs"));
+}
+
+/** Changes what the root directory of a placeholder looks like. Runs as root. @throws {SysError} */
+export function setRoot(placeholder: Fd, { mode, uid, gid }: RootDirectory): void {
+  const here = cstr(".");
+  check(fchownat(placeholder.raw, here, uid, gid, 0), "fchownat");
+  check(fchmodat(placeholder.raw, here, mode), "fchmodat"); // after the owner, whose change takes bits away
 }
 
 /**

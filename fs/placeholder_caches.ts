@@ -61,7 +61,9 @@ export class PlaceholderCaches {
    */
   async dropAttributes(session: Session, nodes: Iterable<Node> = this.#nodes.all()): Promise<void> {
     for (let left = [...nodes]; left.length > 0;) {
-      const unknown = left.filter((node) => !node.cached && invalidateAttributes(session, node) === -Errno.ENOENT);
+      const unknown = left.filter((node) =>
+        !node.cached && invalidateAttributes(session, node) === -Errno.ENOENT
+      );
       await inParallel(left.filter((node) => node.cached), async (node) => {
         if (await invalidate(session, node, NO_PAGES) === -Errno.ENOENT) unknown.push(node);
       });

@@ -23,7 +23,15 @@ import { Gate, type Parked } from "./gate.ts";
 import { type BackingKind, type Mode, refusal, verdict } from "./modes.ts";
 import { nameOperations } from "./name_operations.ts";
 import { ATTRIBUTE_MASK, EMPTY_PATH } from "./node.ts";
-import { changedBy, type Origins, type PlaceholderEntry, populate, type Populated } from "./placeholder.ts";
+import {
+  changedBy,
+  type Origins,
+  type PlaceholderEntry,
+  populate,
+  type Populated,
+  type RootDirectory,
+  setRoot,
+} from "./placeholder.ts";
 import { PlaceholderCaches, WHILE_RESTORING } from "./placeholder_caches.ts";
 import type { InterruptPolicy } from "./signals.ts";
 import { type CallThreads, mayHang, Tasks } from "./tasks.ts";
@@ -112,7 +120,7 @@ export class StubFilesystem implements Disposable {
     this.#context = new Context(options.budget);
     this.#context.nodes.rebase(placeholder.dup().release(), new Map());
     this.#placeholder = placeholder;
-    statx(placeholder.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);
+    this.#lookAtRoot();
     this.#operations = new Map([
       ...nameOperations(this.#context),
       ...attributeOperations(this.#context, (root) => this.#root.bytes.set(root.bytes)),
@@ -224,6 +232,18 @@ export class StubFilesystem implements Disposable {
     this.#context.caller.self();
     useUmask(0);
     return populate(this.#placeholder.raw, entries, parents, this.#origins);
+  }
+
+  /**
+   * Gives the placeholder its root directory's attributes and its nodes, where these were not known when it was made. To be called before anybody is
+   * served.
+   *
+   * @throws {PopulateError} naming the entry; {SysError}
+   */
+  fill(root: RootDirectory, entries: readonly PlaceholderEntry[]): void {
+    this.populate(entries, true);
+    setRoot(this.#placeholder!, root);
+    this.#lookAtRoot();
   }
 
   /**
@@ -363,6 +383,10 @@ export class StubFilesystem implements Disposable {
     return { stale: stale.map(({ node }) => this.#context.nodes.path(node)), litter };
   }
 
+  #lookAtRoot(): void {
+    statx(this.#placeholder!.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);
+  }
+
   /**
    * Goes to stub mode and drops what the kernel has cached of the placeholder. Pages are dropped twice: first while requests are served, so
    * that dirty pages are written; then again behind the closed gate, where only the writing of pages dirtied in between is still served, and
@@ -373,7 +397,7 @@ export class StubFilesystem implements Disposable {
     this.#context.zap = undefined;
     await this.#caches.dropPages(session);
     this.#mode = "stub";
-    statx(this.#placeholder!.raw, EMPTY_PATH, AT_EMPTY_PATH, ATTRIBUTE_MASK, this.#root);
+    this.#lookAtRoot();
     await this.#caches.dropPages(session);
     await this.#caches.dropAttributes(session);
   }

@@ -1,38 +1,30 @@
 /**
- * Mount workers that are there before a mount is. The first one is started before anyone asks for it: it loads on another core while the rest
- * of the program does.
+ * A mount worker that is there before a mount is: it is started before anyone asks for it, and loads on another core while the rest of the
+ * program does.
  *
  * @module
  */
 
+import { MountThread } from "./mount_thread.ts";
 import { startMountWorker } from "./workers.ts";
 
-const spare: Worker[] = [];
-/** Whether a mount has been made: from then on workers are started as they are needed. */
-let taken = false;
+const spare: MountThread[] = [];
 
 /** Starts a mount worker ahead, unless there is one. */
 export function startAhead(): void {
-  if (spare.length === 0) spare.push(startMountWorker());
+  if (spare.length === 0) spare.push(new MountThread(startMountWorker()));
 }
 
-/** Starts so many more, unless a mount is made before: one at a time, since each takes this thread for as long as its isolate takes to be made. */
-export function startMoreAhead(count: number): void {
-  if (count <= 0) return;
-  setTimeout(() => {
-    if (taken) return;
-    spare.push(startMountWorker());
-    startMoreAhead(count - 1);
-  });
+/** Where a daemon has its mount workers from. */
+export interface MountThreads {
+  /** A mount worker without a mount: a spare one, or a new one. */
+  readonly take: () => MountThread;
+  /** Keeps such a worker for the next mount that is made. */
+  readonly keep: (thread: MountThread) => void;
 }
 
-/** A mount worker: the spare one that was started first, or a new one. */
-export function takeMountWorker(): Worker {
-  taken = true;
-  return spare.shift() ?? startMountWorker();
-}
-
-/** Keeps a worker that has no mount for the next one that is made. */
-export function keepMountWorker(worker: Worker): void {
-  spare.push(worker);
-}
+/** Those of this program. The daemon is given them, and does not import them: it is compiled with copies of its own of what it imports. */
+export const mountThreads: MountThreads = {
+  take: () => spare.shift() ?? new MountThread(startMountWorker()),
+  keep: (thread) => void spare.push(thread),
+};

@@ -17,7 +17,7 @@ import { ControlError } from "../control/errors.ts";
 import type { Connection, Handler } from "../control/handler.ts";
 import { ControlServer } from "../control/server.ts";
 import { stdio } from "../control/transport.ts";
-import { keepMountWorker, startMoreAhead, takeMountWorker } from "./ahead.ts";
+import type { MountThreads } from "./ahead.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { makeDescriptorRoom } from "./descriptor_room.ts";
 import { exitCodes } from "./exit_codes.ts";
@@ -44,8 +44,8 @@ const endWithinMs = 20_000;
 /** How long the log has to be written out, in milliseconds. */
 const flushMs = 500;
 
-/** Runs the daemon to its end; returns the exit code. */
-export async function runDaemon(options: ServeOptions): Promise<number> {
+/** Runs the daemon to its end; returns the exit code. `threads`: its mount workers. */
+export async function runDaemon(options: ServeOptions, threads: MountThreads): Promise<number> {
   const socket = options.socket === undefined ? undefined : resolve(options.socket);
   let log: Log;
   try {
@@ -59,7 +59,7 @@ export async function runDaemon(options: ServeOptions): Promise<number> {
   // A mount needs a few descriptors for each node that is in use.
   const limit = makeDescriptorRoom();
   if (limit !== undefined) log.write("warn", `the limit of open files stays at ${limit}`);
-  const daemon = new Daemon(options, log);
+  const daemon = new Daemon(options, log, threads);
   try {
     if (socket !== undefined) await daemon.listen(socket);
   } catch (error) {
@@ -86,7 +86,7 @@ class Daemon {
   #quitting = false;
   #ending = false;
 
-  constructor(options: ServeOptions, log: Log) {
+  constructor(options: ServeOptions, log: Log, threads: MountThreads) {
     this.#options = options;
     this.#log = log;
     const run = createRunJob(startNamespaceWorker);
@@ -95,8 +95,8 @@ class Daemon {
       log,
       run,
       runSwap: createRunSwap((events) => startTracer(events, options.tracer)),
-      startMountWorker: takeMountWorker,
-      keepMountWorker,
+      takeMountThread: threads.take,
+      keepMountThread: threads.keep,
       emit: (event, params) => {
         this.#server.emit(event, params);
         // One that has failed waits for an order.
@@ -126,7 +126,6 @@ class Daemon {
     this.#catchDefects();
     this.#log.write("info", `serving, pid ${Deno.pid}`);
     this.#track(this.#server.serve(stdio(), { label: "stdio", persistent: true }));
-    startMoreAhead((this.#options.mounts ?? 1) - 1);
     const code = await this.#finished.promise;
     this.#socket?.close();
     await this.#server.close(lastRepliesMs);

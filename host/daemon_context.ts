@@ -8,6 +8,7 @@ import type { Emit } from "../control/events.ts";
 import type { Log } from "./log.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
+import type { MountThread } from "./mount_thread.ts";
 import type { RunSwap } from "./swap_messages.ts";
 
 /** What the parts of the daemon's main thread share. */
@@ -20,10 +21,10 @@ export interface DaemonContext {
   readonly run: RunJob;
   /** Moves processes from one mount to another, by the tracer process. */
   readonly runSwap: RunSwap;
-  /** Starts a mount worker. */
-  readonly startMountWorker: () => Worker;
-  /** Keeps a mount worker that has no mount for the next one that is made. */
-  readonly keepMountWorker: (worker: Worker) => void;
+  /** A mount worker without a mount. */
+  readonly takeMountThread: () => MountThread;
+  /** Keeps such a worker for the next mount that is made. */
+  readonly keepMountThread: (thread: MountThread) => void;
   /** Tells clients of an event. */
   readonly emit: Emit;
   /**

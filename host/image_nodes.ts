@@ -37,7 +37,8 @@ export function readImageNodes(directory: Uint8Array): (mount: NodesRequest) => 
       throw imagesError(error, place);
     }
   };
-  const images = naming(() => readImages(place));
+  // Every file that is mapped or executed is among the named ones; who maps it does not matter.
+  const images = naming(() => readImages(place, { memory: false }));
   const side = naming(() => readSideOf(images, place));
   return ({ images: { directory: _, ...choice }, mountpoint }) =>
     naming(() => {

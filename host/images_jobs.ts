@@ -45,14 +45,15 @@ export class NodesReading {
 export async function readNoted(
   request: NotedRequest,
   signal: AbortSignal,
-  context: Pick<DaemonContext, "startMountWorker" | "keepMountWorker">,
+  context: Pick<DaemonContext, "takeMountThread" | "keepMountThread">,
 ): Promise<NotedMounts> {
   signal.throwIfAborted();
-  const worker = context.startMountWorker();
-  const handle = new MountHandle(undefined, worker, { parked() {}, gone() {}, log() {}, lost() {} });
+  const thread = context.takeMountThread();
+  const handle = new MountHandle(undefined, thread, { parked() {}, gone() {}, log() {}, lost() {} });
   try {
     const noted = await unlessAborted(handle.call("readNoted", request), signal);
-    context.keepMountWorker(worker);
+    handle.part();
+    context.keepMountThread(thread);
     return noted;
   } catch (error) {
     handle.end("its request has failed");

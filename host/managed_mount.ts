@@ -49,6 +49,8 @@ export class ManagedMount {
   parked: { count: number; byOp: Record<string, number> } = { count: 0, byOp: {} };
   /** What was made of images, if there were any. */
   populated: Result<"mount.create">["images"];
+  /** Set while its nodes are not made yet, and after: resolves when they are. */
+  filling: Promise<void> | undefined;
   /** The replacement that was ordered, if any. */
   replacement: Replacement | undefined;
   /** Whether a replacement has taken it off its mountpoint: it is there only for what is still open on it. */

@@ -26,12 +26,12 @@ async function carryOut(request: Early): Promise<WorkerCalls[Early["type"]]["res
 }
 
 async function answer(request: Early): Promise<void> {
-  const { seq } = request;
+  const { mount, seq } = request;
   let reply: WorkerReply;
   try {
-    reply = { seq, ok: true, result: await carryOut(request) };
+    reply = { mount, seq, ok: true, result: await carryOut(request) };
   } catch (error) {
-    reply = { seq, ok: false, error: workerError(error) };
+    reply = { mount, seq, ok: false, error: workerError(error) };
   }
   self.postMessage(reply);
 }

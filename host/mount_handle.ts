@@ -1,15 +1,18 @@
 /**
- * The main thread's side of a mount worker: sends requests, matches the replies, passes events on, and notices when the worker breaks.
+ * A mount, as its worker serves it: sends requests, matches the replies, passes events on, and notices when the worker breaks.
  *
  * @module
  */
 
 import { ControlError } from "../control/errors.ts";
 import { fromWorker } from "./control_errors.ts";
+import type { MountThread } from "./mount_thread.ts";
 import type {
   GoneEvent,
   LogEvent,
+  MountNumber,
   ParkedEvent,
+  PostedRequest,
   WorkerCall,
   WorkerCalls,
   WorkerMessage,
@@ -32,30 +35,29 @@ interface Pending {
   readonly reject: (error: ControlError) => void;
 }
 
-/** A mount worker. */
+/** One mount of a worker. */
 export class MountHandle {
   readonly #id: string | undefined;
-  readonly #worker: Worker;
+  readonly #thread: MountThread;
+  readonly #mount: MountNumber;
   readonly #events: MountHandleEvents;
   readonly #pending = new Map<number, Pending>();
   #seq = 0;
   #over: ControlError | undefined;
 
   /**
-   * Takes a worker over.
+   * One more mount of a worker.
    *
    * @param id the mount's name, for errors; undefined while it has none
    */
-  constructor(id: string | undefined, worker: Worker, events: MountHandleEvents) {
+  constructor(id: string | undefined, thread: MountThread, events: MountHandleEvents) {
     this.#id = id;
-    this.#worker = worker;
+    this.#thread = thread;
     this.#events = events;
-    worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#receive(data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.#lose(`its worker failed: ${event.message}`);
-    };
-    worker.onmessageerror = () => this.#lose("its worker sent what cannot be read");
+    this.#mount = thread.join({
+      receive: (message) => this.#receive(message),
+      lost: (reason) => this.#lose(reason),
+    });
   }
 
   /**
@@ -71,24 +73,28 @@ export class MountHandle {
     const seq = ++this.#seq;
     const { promise, resolve, reject } = Promise.withResolvers<WorkerCalls[C]["result"]>();
     this.#pending.set(seq, { resolve, reject });
-    this.#worker.postMessage({ ...request, type, seq });
+    this.#thread.post({ ...request, type, mount: this.#mount, seq } as PostedRequest);
     return promise;
   }
 
   /**
-   * Ends the worker, wherever it is; calls that wait are rejected with this reason. For a worker whose session is over, or that has
-   * been given up: one that serves is asked to `abort` first.
+   * Is done with the worker, which ends, wherever it is, if it has no other mount; calls that wait are rejected with this reason. For a mount whose
+   * session is over, or that has been given up: one that serves is asked to `abort` first.
    */
   end(reason: string): void {
     this.#close(reason);
-    this.#worker.terminate();
+    this.#thread.leave(this.#mount);
+  }
+
+  /** Is done with the worker, which goes on without this mount. */
+  part(): void {
+    this.#close("it has been left");
+    this.#thread.part(this.#mount);
   }
 
   #receive(message: WorkerMessage): void {
     if ("event" in message) {
       switch (message.event) {
-        case "loaded":
-          return;
         case "parked":
           return this.#events.parked(message);
         case "log":

@@ -7,13 +7,15 @@
 import { ControlError } from "../control/errors.ts";
 import type { Params } from "../control/protocol.ts";
 import { pathText } from "../ffi/sys/libc.ts";
-import type { PlaceholderEntry } from "../fs/placeholder.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { FuseConnection } from "./fuse_connection.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import { removeUnfinished } from "./mount_ending.ts";
 import type { MountHandle } from "./mount_handle.ts";
-import type { CreateResult, RootAttributes } from "./worker_messages.ts";
+import type { CreateRequest, CreateResult, RootAttributes } from "./worker_messages.ts";
+
+/** What a root directory is like of which nothing is said. */
+export const defaultRoot: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
 
 /** Where mounts are and are being made: two must not be made at one path at a time. */
 export class Mountpoints {
@@ -72,7 +74,7 @@ export async function mountWith(
   handle: MountHandle,
   params: Params<"mount.create"> & { root: RootAttributes },
   path: Uint8Array,
-  entries: readonly PlaceholderEntry[] | undefined,
+  entries: CreateRequest["entries"],
   context: DaemonContext,
 ): Promise<CreateResult> {
   const { id, mode, root, size, attrTimeoutMs, interrupts, options } = params;

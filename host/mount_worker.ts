@@ -1,7 +1,7 @@
 /**
- * The worker of one mount: owns its FUSE session and its file system, and does what the main thread asks by messages.
+ * The worker of a mount, or of several: owns their FUSE sessions and file systems, and does what the main thread asks by messages.
  *
- * Messages are handled between drains of the session, so nothing here is ever concurrent with serving a request.
+ * Messages are handled between drains of the sessions, so nothing here is ever concurrent with serving a request.
  *
  * @module
  */
@@ -11,7 +11,8 @@ import { opcodeName } from "../ffi/fuse/opcode_names.ts";
 import { type FuseLibrary, loadFuse } from "../ffi/fuse/library.ts";
 import { type MountIdentity, prepareFuseMount } from "../ffi/fuse/mount.ts";
 import type { Request } from "../ffi/fuse/request.ts";
-import { type ServeEnd, Session } from "../ffi/fuse/session.ts";
+import { type ServeEnd, ServeLoop } from "../ffi/fuse/loop.ts";
+import { Session } from "../ffi/fuse/session.ts";
 import {
   AT_FDCWD,
   AT_STATX_DONT_SYNC,
@@ -39,13 +40,15 @@ import type {
   AbortResult,
   CreateRequest,
   CreateResult,
+  FillRequest,
   InspectResult,
+  MountNumber,
   SetModeRequest,
   SetModeResult,
   WorkerCalls,
   WorkerError,
   WorkerEvent,
-  WorkerReply,
+  WorkerMessage,
   WorkerRequest,
 } from "./worker_messages.ts";
 
@@ -60,6 +63,7 @@ class Refused extends Error {}
 /** The mount while it lives. */
 class Mount {
   readonly #request: CreateRequest;
+  readonly #tell: (event: WorkerEvent) => void;
   readonly #filesystem: StubFilesystem;
   readonly #session: Session;
   readonly #identity: MountIdentity;
@@ -67,11 +71,15 @@ class Mount {
   #parkedTimer: ReturnType<typeof setTimeout> | undefined;
   #parkedDirty = false;
   #attached = true;
+  #filled = true;
+  #serving = false;
   #abortErrno: number | undefined;
   #changes: Promise<unknown> = Promise.resolve();
 
-  constructor(request: CreateRequest) {
+  /** `tell`: posts an event of this mount. */
+  constructor(request: CreateRequest, tell: (event: WorkerEvent) => void) {
     this.#request = request;
+    this.#tell = tell;
     // A umask of this thread's own: mount helpers inherit the main thread's.
     check(unshare(CLONE_FS), "unshare");
     umask(0); // files get the mode that the caller's umask has left of it, not what is left of that by ours
@@ -86,12 +94,15 @@ class Mount {
         times: { entry: span, attributes: span },
         interrupts: request.interrupts,
         budget: NODE_BUDGET,
-        threads: (waker) => new WorkerThreads(waker, (text) => post({ event: "log", level: "error", text })),
+        threads: (waker) =>
+          new WorkerThreads(waker, (text) => this.#tell({ event: "log", level: "error", text })),
         parkedChanged: () => this.#parkedChanged(),
         fault: (parked, error) => this.#fault(parked, error),
       }),
     );
-    if (request.entries !== undefined) this.#filesystem.populate(request.entries, true);
+    const { entries } = request;
+    if (entries === "later") this.#filled = false;
+    else if (entries !== undefined) this.#filesystem.populate(entries, true);
     const target = cstr(request.mountpoint);
     using prepared = prepareFuseMount(target, {
       source: request.source,
@@ -104,6 +115,7 @@ class Mount {
     this.#session = undo.use(
       new Session(prepared.device.release(), {
         library,
+        loop,
         handlers: this.#filesystem.handlers(),
         direct: true,
         // A page fault that waits must not keep others from being seen, nor the writing back of pages that are to be dropped.
@@ -125,8 +137,16 @@ class Mount {
     return { mountId, major, minor };
   }
 
+  /** Serves it to its end, unless that cannot begin yet or has begun already. */
+  async serveWhenFilled(): Promise<"over" | undefined> {
+    if (this.#serving || !this.#filled) return undefined;
+    this.#serving = true;
+    await this.#serve();
+    return "over";
+  }
+
   /** Serves to the end, then frees everything and says so. */
-  async serve(): Promise<void> {
+  async #serve(): Promise<void> {
     let end: ServeEnd | undefined;
     let failure: unknown;
     try {
@@ -143,8 +163,15 @@ class Mount {
     this.#filesystem[Symbol.dispose]();
     if (end === undefined) {
       const text = failure instanceof Error ? failure.stack ?? failure.message : String(failure);
-      post({ event: "gone", reason: "error", text });
-    } else post({ event: "gone", reason: end === "unmounted" ? "unmounted" : "aborted" });
+      this.#tell({ event: "gone", reason: "error", text });
+    } else this.#tell({ event: "gone", reason: end === "unmounted" ? "unmounted" : "aborted" });
+  }
+
+  fill({ root, entries }: FillRequest): Record<string, never> {
+    if (this.#filled) throw new Refused("the mount is filled already");
+    this.#filesystem.fill(root, entries);
+    this.#filled = true;
+    return {};
   }
 
   populate(
@@ -163,7 +190,7 @@ class Mount {
   async #changeMode({ mode, backingFd, mayCross = true, missing }: SetModeRequest): Promise<SetModeResult> {
     const real = backingFd === undefined ? undefined : { root: Fd.own(backingFd), mayCross };
     const change = await this.#filesystem.setMode(this.#session, mode, real, missing);
-    const warn = (text: string) => post({ event: "log", level: "warn", text });
+    const warn = (text: string) => this.#tell({ event: "log", level: "warn", text });
     for (const path of change.stale) warn(`${pathText(path)}: not on the real file system`);
     for (const path of change.litter) {
       warn(`${pathText(path)}: could not be unlinked from the real file system`);
@@ -203,6 +230,7 @@ class Mount {
 
   abort(errno: number): AbortResult {
     this.#abortErrno = errno;
+    this.#filled = true; // whoever has come is answered, with the errno
     const answered = this.#filesystem.failParked(errno);
     try {
       if (this.#attached) this.#unmount();
@@ -235,7 +263,7 @@ class Mount {
     const { major, minor } = this.#identity;
     if (top.devMajor !== major || top.devMinor !== minor) {
       const text = `${pathText(target)}: another mount lies there; the stub mount ${major}:${minor} stays`;
-      return post({ event: "log", level: "error", text });
+      return this.#tell({ event: "log", level: "error", text });
     }
     check(umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", target);
     this.#attached = false;
@@ -243,7 +271,7 @@ class Mount {
 
   #fault(request: Request, error: unknown): void {
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    post({
+    this.#tell({
       event: "log",
       level: "error",
       text: `${opcodeName(request.opcode)}: ${text}`,
@@ -271,12 +299,14 @@ class Mount {
     this.#parkedTimer = undefined;
     if (!this.#parkedDirty) return;
     this.#parkedDirty = false;
-    post({ event: "parked", count: this.#filesystem.parkedCount, byOp: this.#byOperation() });
+    this.#tell({ event: "parked", count: this.#filesystem.parkedCount, byOp: this.#byOperation() });
     this.#parkedTimer = setTimeout(() => this.#tellParked(), PARKED_EVERY_MS);
   }
 }
 
-let mount: Mount | undefined;
+const mounts = new Map<MountNumber, Mount>();
+/** Serves them all. */
+const loop = new ServeLoop();
 let library: FuseLibrary | undefined;
 
 /** libfuse, opened once and for the worker's life. @throws {FuseLibraryError} */
@@ -300,31 +330,39 @@ function warmUp(): void {
   }
 }
 
-function created(): Mount {
-  if (mount === undefined) throw new Refused("the worker has no mount");
+function created(number: MountNumber): Mount {
+  const mount = mounts.get(number);
+  if (mount === undefined) throw new Refused("the worker has no such mount");
   return mount;
+}
+
+function create(request: CreateRequest, number: MountNumber): CreateResult {
+  if (mounts.has(number)) throw new Refused("the worker has this mount already");
+  const mount = new Mount(request, (event) => post({ ...event, mount: number }));
+  mounts.set(number, mount);
+  return mount.identity;
 }
 
 async function carryOut(request: WorkerRequest): Promise<WorkerCalls[keyof WorkerCalls]["result"]> {
   switch (request.type) {
     case "create":
-      if (mount !== undefined) throw new Refused("the worker has a mount already");
-      mount = new Mount(request);
-      return mount.identity;
+      return create(request, request.mount);
+    case "fill":
+      return created(request.mount).fill(request);
     case "populate":
-      return await created().populate(request);
+      return await created(request.mount).populate(request);
     case "setMode":
-      return await created().setMode(request);
+      return await created(request.mount).setMode(request);
     case "inspect":
-      return created().inspect(request.requests);
+      return created(request.mount).inspect(request.requests);
     case "abort":
-      return created().abort(request.errno);
+      return created(request.mount).abort(request.errno);
     case "openNode":
-      return { fd: created().openNode(request.nodeid) };
+      return { fd: created(request.mount).openNode(request.nodeid) };
     case "zap":
-      return created().zap(request.by);
+      return created(request.mount).zap(request.by);
     case "detach":
-      return created().detach();
+      return created(request.mount).detach();
   }
 }
 
@@ -358,20 +396,19 @@ function describe(error: unknown): WorkerError {
   };
 }
 
-function post(message: WorkerReply | WorkerEvent): void {
+function post(message: WorkerMessage): void {
   self.postMessage(message);
 }
 
 self.onmessage = async ({ data: request }: MessageEvent<WorkerRequest>) => {
-  const first = mount;
+  const { mount, seq } = request;
   try {
-    const result = await carryOut(request);
-    post({ seq: request.seq, ok: true, result });
+    post({ mount, seq, ok: true, result: await carryOut(request) });
   } catch (error) {
-    post({ seq: request.seq, ok: false, error: describe(error) });
+    post({ mount, seq, ok: false, error: describe(error) });
   }
-  if (first === undefined && mount !== undefined) void mount.serve();
+  const served = mounts.get(mount);
+  if (await served?.serveWhenFilled() === "over") mounts.delete(mount);
 };
 
-post({ event: "loaded" });
 warmUp();

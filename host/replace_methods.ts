@@ -98,7 +98,11 @@ export class ReplaceMethods {
     // Made now, so that a commit cannot fail for want of it.
     this.#context.areas();
     const committing = () => this.#orders.get(delayed)?.committing();
-    const delayed = createReplacement(params, mount, this.#context, committing);
+    const awaited = (major: number, minor: number) =>
+      this.#lookup.selected("all").find(({ identity, replacement }) =>
+        replacement !== undefined && identity.major === major && identity.minor === minor
+      );
+    const delayed = createReplacement(params, mount, this.#context, awaited, committing);
     const replacement = { params, delayed };
     mount.replacement = replacement;
     if (params.hold) this.#context.emit("replace.progress", { mount: mount.id, step: "held" });

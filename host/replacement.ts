@@ -7,7 +7,8 @@
 import { ControlError } from "../control/errors.ts";
 import type { Params } from "../control/protocol.ts";
 import { Errno, SysError } from "../ffi/errno.ts";
-import { closeFd, dup } from "../ffi/sys/file.ts";
+import { AT_STATX_DONT_SYNC, STATX_BASIC_STATS } from "../ffi/sys/constants.ts";
+import { closeFd, dup, fstat, StatxBuffer } from "../ffi/sys/file.ts";
 import { pathText } from "../ffi/sys/libc.ts";
 import { readMountinfo } from "../ffi/sys/mountinfo.ts";
 import type { DaemonContext } from "./daemon_context.ts";
@@ -48,15 +49,20 @@ export function checkReplaceParams(params: ReplaceParams): void {
   if (isBind(params.type) && params.network !== undefined) refuse("network: a bind mount has none");
 }
 
-/** Makes a replacement of a mount, in the state `held`. The parameters have been checked. */
+/**
+ * Makes a replacement of a mount, in the state `held`. The parameters have been checked.
+ *
+ * @param awaited the stand-in that a device belongs to, if that is to be replaced as well
+ */
 export function createReplacement(
   params: ReplaceParams,
   mount: ManagedMount,
   context: DaemonContext,
+  awaited: (major: number, minor: number) => ManagedMount | undefined,
   committing: () => void,
 ): DelayedMount {
   const { retry } = params;
-  return new DelayedMount(effects(params, mount, context), observer(mount, context, committing), {
+  return new DelayedMount(effects(params, mount, context, awaited), observer(mount, context, committing), {
     initialMs: retry.initialMs,
     maxMs: retry.maxMs,
     factor: retry.factor,
@@ -65,7 +71,12 @@ export function createReplacement(
   });
 }
 
-function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonContext): DelayedMountEffects {
+function effects(
+  params: ReplaceParams,
+  mount: ManagedMount,
+  context: DaemonContext,
+  awaited: (major: number, minor: number) => ManagedMount | undefined,
+): DelayedMountEffects {
   const { run } = context;
   const sorted = sortOptions(params.flags, params.options);
   const discard = (fd: number) => {
@@ -90,7 +101,13 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
         return await mountByHelper(request, run, signal);
       }
       const { attributes, parameters } = sorted;
-      return await run("mount", { type, source, attributes, parameters, network }, { signal, late: discard });
+      const job = { type, source, attributes, parameters, network };
+      const mountFd = await run("mount", job, { signal, late: discard });
+      const other = isBind(type) ? standInOf(mountFd, awaited) : undefined;
+      if (other === undefined) return mountFd;
+      discard(mountFd);
+      const message = `${pathText(source)} is on the stand-in ${other.id}, which is to be replaced first`;
+      throw new ControlError("system", message, { errno: "EBUSY" });
     },
     async proxy(mountFd) {
       const mayCross = params.type === "rbind" || await helperOf(params) !== undefined;
@@ -137,6 +154,16 @@ function effects(params: ReplaceParams, mount: ManagedMount, context: DaemonCont
     now: () => performance.now(),
     sleep: pause,
   };
+}
+
+/** Which stand-in a mount is of. Asks no file system. */
+function standInOf(
+  mountFd: number,
+  awaited: (major: number, minor: number) => ManagedMount | undefined,
+): ManagedMount | undefined {
+  const stat = new StatxBuffer();
+  const looked = fstat(mountFd, STATX_BASIC_STATS, stat, AT_STATX_DONT_SYNC);
+  return looked < 0 ? undefined : awaited(stat.devMajor, stat.devMinor);
 }
 
 /** Moves the stub's users and puts the real mount in its place. @throws {ControlError} `swap_refused`, or as `swapMounts` does */

@@ -9,42 +9,31 @@ import { ControlError } from "../control/errors.ts";
 import type { RequestContext } from "../control/handler.ts";
 import type { Params, Result } from "../control/protocol.ts";
 import { Errno } from "../ffi/errno.ts";
-import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
-import { NodesReading } from "./images_jobs.ts";
-import type { ImageNodes, NotedMounts, NotedRequest } from "./images_messages.ts";
+import type { NotedMounts, NotedRequest } from "./images_messages.ts";
 import type { ManagedMount } from "./managed_mount.ts";
-import type { MountHandle } from "./mount_handle.ts";
 import { watchProcess } from "./process_watch.ts";
-import { type MountOrders, needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
+import { needsNoted, nothingNoted, planRestore } from "./restore_plan.ts";
+import { makeStandIns, type StandIn, type StandInParts } from "./stand_ins.ts";
 import { resumeTree } from "./stopped_tree.ts";
 import { within } from "./time_limit.ts";
 import { type UntracedWait, whenUntraced } from "./traced_tree.ts";
 import { zapLocked } from "./zap.ts";
 
 /** What the methods are made of. */
-export interface RestoreParts {
-  /** `mount.create`, of images that `nodes` reads by the mount's worker. */
-  create(
-    params: Params<"mount.create">,
-    request: RequestContext,
-    nodes: (worker: MountHandle) => Promise<ImageNodes>,
-  ): Promise<Result<"mount.create">>;
+export interface RestoreParts extends StandInParts {
   /** `mount.setMode`. */
   setMode(params: Params<"mount.setMode">): Promise<Result<"mount.setMode">>;
-  /** `mount.replace`. */
-  replace(params: Params<"mount.replace">, request: RequestContext): Promise<Result<"mount.replace">>;
   /** What was noted at dump of mounts. */
   noted(request: NotedRequest, signal: AbortSignal): Promise<NotedMounts>;
-  /** Every mount that is on its mountpoint. */
-  selected(): ManagedMount[];
-  /** Ends a mount; answers what waits with the error. */
-  end(mount: ManagedMount, errno: number): Promise<number>;
 }
+
+/** How long after its beginning a restore may be so far that it leaves a processor free, in milliseconds. */
+const AHEAD_AFTER_MS = 200;
 
 /** The methods of restores. */
 export class RestoreMethods {
-  readonly #context: Pick<DaemonContext, "log" | "run">;
+  readonly #context: Pick<DaemonContext, "log" | "run" | "takeMountThread">;
   readonly #parts: RestoreParts;
   /** Ends the watch over the process that restores. */
   #unwatch: (() => void) | undefined;
@@ -52,11 +41,13 @@ export class RestoreMethods {
   #releasing: UntracedWait | undefined;
   /** What was made, which must be there when CRIU asks. */
   #prepared: readonly ManagedMount[] = [];
+  /** Settles when the stand-ins have their nodes, or have ended because they cannot have them. */
+  #filling: Promise<void> | undefined;
   /** The restored tree's first process. */
   #init: number | undefined;
 
   /** Makes the methods. */
-  constructor(context: Pick<DaemonContext, "log" | "run">, parts: RestoreParts) {
+  constructor(context: Pick<DaemonContext, "log" | "run" | "takeMountThread">, parts: RestoreParts) {
     this.#context = context;
     this.#parts = parts;
   }
@@ -66,8 +57,9 @@ export class RestoreMethods {
     params: Params<"restore.prepare">,
     request: RequestContext,
   ): Promise<Result<"restore.prepare">> {
-    const { images, config, process } = params;
+    const { images, config, process, fillWithinMs } = params;
     this.#prepared = [];
+    this.#filling = undefined;
     const asked = { directory: images, mounts: config.mounts, types: config.types };
     const noted = needsNoted(config) ? await this.#parts.noted(asked, request.signal) : nothingNoted;
     const orders = planRestore(images, config, noted);
@@ -78,46 +70,25 @@ export class RestoreMethods {
       throw new ControlError("invalid_params", `config: names no mount${why}`);
     }
     if (process !== undefined) this.#watch(process);
-    const reading = new NodesReading(
-      orders.map(({ create: { images, mountpoint } }) => ({ images: images!, mountpoint })),
-    );
-    const make = (order: MountOrders, at: number) =>
-      this.#make(order, request, (worker) => reading.of(at, worker));
-    const settled = await Promise.allSettled(orders.map(make));
-    const made = settled.filter((result) => result.status === "fulfilled").map(({ value }) => value);
-    const failed = settled.find((result) => result.status === "rejected");
-    if (failed === undefined) {
-      this.#prepared = this.#parts.selected();
-      // For the real file systems, which are looked for as soon as CRIU is done. Starting it takes this thread: CRIU is told first.
-      setTimeout(() => this.#context.run.ahead());
-      return { mounts: made.map(({ told }) => told) };
-    }
-    this.#endWatch();
-    const created = new Set(made.filter(({ createdNow }) => createdNow).map(({ told }) => told.id));
-    const undone = this.#parts.selected().filter(({ id }) => created.has(id));
-    await Promise.all(undone.map((mount) => this.#parts.end(mount, Errno.EIO)));
-    throw asControlError(failed.reason);
-  }
-
-  /** Makes a stand-in and orders its replacement; when the latter fails, the stand-in is taken away again. */
-  async #make(
-    { create, replace }: MountOrders,
-    request: RequestContext,
-    nodes: (worker: MountHandle) => Promise<ImageNodes>,
-  ) {
-    const { id, mountpoint, images, createdNow } = await this.#parts.create(create, request, nodes);
+    let made: readonly StandIn[];
     try {
-      await this.#parts.replace(replace, request);
+      const standIns = await makeStandIns(orders, request, this.#parts, this.#context, fillWithinMs);
+      made = standIns.made;
+      this.#filling = standIns.filling;
+      if (fillWithinMs === undefined) await standIns.filling;
     } catch (error) {
-      const mount = this.#parts.selected().find((mount) => mount.id === id);
-      if (createdNow && mount !== undefined) await this.#parts.end(mount, Errno.EIO);
+      this.#endWatch();
       throw error;
     }
-    return { createdNow, told: { id, mountpoint, source: replace.source, type: replace.type, ...images! } };
+    this.#prepared = this.#parts.selected();
+    // For the real file systems, which are looked for as soon as CRIU is done. CRIU needs the processors first.
+    setTimeout(() => this.#context.run.ahead(), AHEAD_AFTER_MS);
+    return { mounts: made.map(({ mount, told }) => ({ ...told, ...mount.populated })) };
   }
 
   /** `restore.check`. */
   async check({ init }: Params<"restore.check">): Promise<Result<"restore.check">> {
+    await this.#filling;
     const there = this.#parts.selected();
     const lost = this.#prepared.find((mount) => !there.includes(mount));
     if (lost !== undefined) {

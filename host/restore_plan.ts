@@ -67,6 +67,32 @@ export function planRestore(
   });
 }
 
+/**
+ * Orders in layers: each of the mounts of one lies on a mount of the layer before, as far as the mountpoints' names tell it, and those of the first
+ * on none.
+ */
+export function layersOf(orders: readonly MountOrders[]): MountOrders[][] {
+  const layers: MountOrders[][] = [];
+  const isOn = ({ create: one }: MountOrders, { create: other }: MountOrders) =>
+    one !== other && isBelow(one.mountpoint, other.mountpoint);
+  for (const order of orders) {
+    const depth = orders.filter((other) => isOn(order, other)).length;
+    (layers[depth] ??= []).push(order);
+  }
+  return layers.filter((layer) => layer !== undefined);
+}
+
+/**
+ * Whether what is to replace a stand-in is said by the mountpoint of another one, which serves it then until it is replaced itself: a bind mount of
+ * a directory there, an overlay of some.
+ */
+export function isFromAnother({ create, replace }: MountOrders, orders: readonly MountOrders[]): boolean {
+  const said = `${pathText(replace.source)} ${replace.options ?? ""}`;
+  return orders.some(({ create: { id, mountpoint } }) =>
+    id !== create.id && said.includes(pathText(mountpoint))
+  );
+}
+
 function ordersFor(
   id: string,
   images: Uint8Array,
@@ -84,6 +110,10 @@ function ordersFor(
     ...mount.replace,
   };
   return naming(`config: mount ${id}`, () => {
+    const place = at ?? mountpoint;
+    if (pathText(place) !== "/" && isBelow(images, place)) {
+      throw new ControlError("invalid_params", `would cover the images, which are in ${pathText(images)}`);
+    }
     refuseTaken(create, "create");
     refuseTaken(replace, "replace");
     if (replace.source === undefined) {
@@ -100,6 +130,10 @@ function ordersFor(
       replace: decodeParams("mount.replace", { ...replace, mount: id, hold: true }),
     };
   });
+}
+
+function isBelow(path: Uint8Array, directory: Uint8Array): boolean {
+  return `${pathText(path)}/`.startsWith(`${pathText(directory).replace(/\/+$/, "")}/`);
 }
 
 function samePath(one: Uint8Array, other: Uint8Array): boolean {

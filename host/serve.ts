@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startAhead } from "./ahead.ts";
+import { mountThreads, startAhead } from "./ahead.ts";
 import type { LogLevel } from "./log.ts";
 
 /** How the daemon is started. */
@@ -18,8 +18,6 @@ export interface ServeOptions {
   readonly onEof: "linger" | "linger-if-used" | "abort";
   /** What parked requests are answered with when a signal, or the end of input with "abort", ends the daemon. */
   readonly errno: number;
-  /** How many mounts are about to be made, 1 if nothing is said: their workers are started before they are asked for. */
-  readonly mounts?: number | undefined;
   /** A file to append the log to; stderr when undefined. */
   readonly log?: string | undefined;
   /** What is logged. */
@@ -38,5 +36,5 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<number> {
   startAhead();
   const { runDaemon } = await import("./daemon.ts");
-  return await runDaemon(options);
+  return await runDaemon(options, mountThreads);
 }

@@ -15,17 +15,17 @@ import { pathText } from "../ffi/sys/libc.ts";
 import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { NodesReading, readNoted } from "./images_jobs.ts";
-import type { ImageNodes } from "./images_messages.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
-import { Mountpoints, mountWith } from "./mount_making.ts";
+import { defaultRoot, Mountpoints, mountWith } from "./mount_making.ts";
+import type { MountThread } from "./mount_thread.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { RestoreMethods } from "./restore_methods.ts";
 import { sameParams } from "./same_params.ts";
 import { SwapMethods } from "./swap_methods.ts";
 import { unlessAborted } from "./time_limit.ts";
-import type { GoneEvent, RootAttributes } from "./worker_messages.ts";
+import type { GoneEvent } from "./worker_messages.ts";
 
 /** What the supervisor tells the daemon. */
 export interface SupervisorHooks {
@@ -81,7 +81,7 @@ export class Supervisor {
     });
     const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
     const restore = new RestoreMethods(this.#context, {
-      create: (params, request, nodes) => this.#tracked(this.#create(params, request, nodes)),
+      create: (params, request, thread) => this.#tracked(this.#create(params, request, thread)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
       noted: (request, signal) => readNoted(request, signal, this.#context),
@@ -153,11 +153,11 @@ export class Supervisor {
     return work.finally(() => this.#unfinished.delete(work));
   }
 
-  /** @param nodes reads the images by the worker; when absent, they are read for this mount alone */
+  /** @param shared the worker of the mounts of one restore, which fills this mount later */
   async #create(
     given: Params<"mount.create">,
     request: RequestContext,
-    nodes?: (worker: MountHandle) => Promise<ImageNodes>,
+    shared?: MountThread,
   ): Promise<Result<"mount.create">> {
     const { id, mountpoint, images } = given;
     // Without images the attributes are the same whether they are said or not.
@@ -172,18 +172,19 @@ export class Supervisor {
     const data = { mount: id, path: pathText(mountpoint) };
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     const gone = Promise.withResolvers<GoneEvent>();
-    const handle = this.#startWorker(id, gone);
-    const early = nodes?.(handle);
-    early?.catch(() => {}); // until it is waited for
+    const handle = this.#join(shared ?? this.#context.takeMountThread(), id, gone);
     let key: string | undefined;
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const reading = images && (early ?? new NodesReading([{ images, mountpoint: path }]).of(0, handle));
+      const reading = shared === undefined && images !== undefined
+        ? new NodesReading([{ images, mountpoint: path }]).of(0, handle)
+        : undefined;
       const populated = reading && await unlessAborted(reading, signal);
       key = this.#mountpoints.reserve(path);
       const root = params.root ?? populated?.root ?? defaultRoot;
-      const identity = await mountWith(handle, { ...params, root }, path, populated?.entries, this.#context);
+      const entries = shared === undefined ? populated?.entries : "later";
+      const identity = await mountWith(handle, { ...params, root }, path, entries, this.#context);
       const mount = new ManagedMount(params, path, handle, identity, gone);
       mount.populated = populated && { nodes: populated.entries.length, noted: populated.noted };
       this.#mounts.set(id, mount);
@@ -203,8 +204,8 @@ export class Supervisor {
     }
   }
 
-  #startWorker(id: string, gone: PromiseWithResolvers<GoneEvent>): MountHandle {
-    return new MountHandle(id, this.#context.startMountWorker(), {
+  #join(thread: MountThread, id: string, gone: PromiseWithResolvers<GoneEvent>): MountHandle {
+    return new MountHandle(id, thread, {
       parked: ({ count, byOp }) => {
         const mount = this.#mounts.get(id);
         if (mount === undefined) return;
@@ -220,7 +221,9 @@ export class Supervisor {
   }
 
   async #populate({ mount: id, entries, parents }: Params<"file.create">): Promise<Result<"file.create">> {
-    return await this.#live(id).handle.call("populate", { entries, parents });
+    const mount = this.#live(id);
+    await mount.filling;
+    return await mount.handle.call("populate", { entries, parents });
   }
 
   async #setMode({ mount: selector, mode }: Params<"mount.setMode">): Promise<Result<"mount.setMode">> {
@@ -348,9 +351,6 @@ function createResult(
   const images = populated === undefined ? {} : { images: populated };
   return { id, mountpoint: params.mountpoint, mode, mountId, device, createdNow, ...images };
 }
-
-/** What a root directory is like of which nothing is said. */
-const defaultRoot: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
 
 function errnoNumber(name: string): number {
   if (!Object.hasOwn(Errno, name)) throw new ControlError("invalid_params", `there is no errno ${name}`);

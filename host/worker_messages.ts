@@ -2,8 +2,9 @@
  * The messages between the main thread and a mount worker. Types only: everything here is plain data that structured cloning
  * carries, and a worker that imports this module loads nothing.
  *
- * A worker is made for one mount. It posts {@linkcode LoadedEvent} when it can take messages, is given `check` and then `create` first, before
- * which it can be asked to read images, and answers every request exactly once, in any order. Descriptor numbers are shared by all threads of the process: a number in a message
+ * A worker serves a mount, or all the stand-ins of one restore. Of each mount it is given `check` and then `create` first, before
+ * which it can be asked to read images, and it answers every request exactly once, in any order. Every message bears the number of the mount that it is
+ * about, which the main thread has given it. Descriptor numbers are shared by all threads of the process: a number in a message
  * carries ownership of the descriptor to the receiver, at the moment it is posted.
  *
  * @module
@@ -63,8 +64,11 @@ export interface CreateRequest {
   readonly source: string;
   /** The root directory of the placeholder. */
   readonly root: RootAttributes;
-  /** What the placeholder holds before anybody can see the mount. */
-  readonly entries?: readonly PlaceholderEntry[];
+  /**
+   * What the placeholder holds before anybody can see the mount. "later": {@linkcode FillRequest} tells, and nobody who uses the mount is answered
+   * before.
+   */
+  readonly entries?: readonly PlaceholderEntry[] | "later";
   /** The most bytes that the placeholder may hold; the tmpfs's own default (half of memory) when absent. */
   readonly size?: bigint;
   /** How long the kernel may keep attributes and names in proxy mode, in milliseconds; 0: ask every time. */
@@ -83,6 +87,15 @@ export interface CreateResult {
   readonly major: number;
   /** The minor device number: the connection's name below /sys/fs/fuse/connections. */
   readonly minor: number;
+}
+
+/** Makes what a mount's placeholder holds that was created without, upon which it is served. When it fails the mount is to be aborted. */
+export interface FillRequest {
+  readonly type: "fill";
+  /** The root directory. */
+  readonly root: RootAttributes;
+  /** The nodes. */
+  readonly entries: readonly PlaceholderEntry[];
 }
 
 /** Creates nodes in the placeholder, all or none. */
@@ -201,12 +214,16 @@ export interface ZapRequest {
   readonly by?: number;
 }
 
+/** Which of a worker's mounts a message is about. */
+export type MountNumber = number & { readonly __mount: unique symbol };
+
 /** Every request with its result. */
 export interface WorkerCalls {
   check: { request: CheckRequest; result: CheckResult };
   readNodes: { request: ReadNodesRequest; result: ReadNodesResult };
   readNoted: { request: ReadNotedRequest; result: NotedMounts };
   create: { request: CreateRequest; result: CreateResult };
+  fill: { request: FillRequest; result: Record<string, never> };
   populate: { request: PopulateRequest; result: PopulateResult };
   setMode: { request: SetModeRequest; result: SetModeResult };
   inspect: { request: InspectRequest; result: InspectResult };
@@ -219,9 +236,9 @@ export interface WorkerCalls {
 /** The name of a request. */
 export type WorkerCall = keyof WorkerCalls;
 
-/** A request as it is posted: what is asked, and the number that the reply repeats. */
+/** A request as it is posted: what is asked, of which mount, and the number that the reply repeats. */
 export type PostedRequest = {
-  [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly seq: number };
+  [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly mount: MountNumber; readonly seq: number };
 }[WorkerCall];
 
 /** A request for the mount worker itself; its entry (mount_entry.ts) answers the others. */
@@ -253,13 +270,11 @@ export interface WorkerError {
 
 /** The answer to a request. */
 export type WorkerReply =
-  | { readonly seq: number; readonly ok: true; readonly result: WorkerCalls[WorkerCall]["result"] }
-  | { readonly seq: number; readonly ok: false; readonly error: WorkerError };
-
-/** The worker's modules are loaded; it takes messages. Posted once, first. */
-export interface LoadedEvent {
-  readonly event: "loaded";
-}
+  & { readonly mount: MountNumber; readonly seq: number }
+  & (
+    | { readonly ok: true; readonly result: WorkerCalls[WorkerCall]["result"] }
+    | { readonly ok: false; readonly error: WorkerError }
+  );
 
 /** How many requests are parked now. At most ten a second; the last change is never left out. */
 export interface ParkedEvent {
@@ -271,7 +286,7 @@ export interface ParkedEvent {
 }
 
 /**
- * The session is over, its device closed and everything freed: the worker can be terminated. Posted once, last, and only after a
+ * The session is over, its device closed and everything freed. Posted once, last of a mount's messages, and only after a
  * successful `create`. "unmounted": the last user left; "aborted": by `abort`, or the connection was aborted from outside; "error":
  * serving failed, `text` says how, and the mount may still be on its mountpoint.
  */
@@ -294,8 +309,8 @@ export interface LogEvent {
   readonly request?: bigint;
 }
 
-/** What a worker tells unasked. */
-export type WorkerEvent = LoadedEvent | ParkedEvent | GoneEvent | LogEvent;
+/** What a worker tells of a mount unasked. */
+export type WorkerEvent = ParkedEvent | GoneEvent | LogEvent;
 
 /** Everything a worker posts. */
-export type WorkerMessage = WorkerReply | WorkerEvent;
+export type WorkerMessage = WorkerReply | (WorkerEvent & { readonly mount: MountNumber });

@@ -12,6 +12,11 @@ import { output } from "./command.ts";
 export interface Program {
   /** The main module's file. What it imports dynamically stays apart and is loaded when it is needed. */
   readonly entry: string;
+  /**
+   * Modules among the latter that become one file each, since loading the many that they share with others takes 10 ms. They have copies of
+   * their own of all that they import, with its state.
+   */
+  readonly whole?: readonly string[];
   /** The workers' main modules, each of which becomes one file. Their base names are unique. */
   readonly workers: readonly string[];
 }
@@ -51,7 +56,10 @@ export async function bundle(program: Program, folder: string): Promise<BundledP
   const cwd = new URL("../", import.meta.url).pathname;
   await output(Deno.execPath(), [...common, program.entry], { cwd });
   // One at a time: with several the folders above them would become part of the names.
-  for (const worker of program.workers) await output(Deno.execPath(), [...common, worker], { cwd });
+  for (const part of [...program.workers, ...program.whole ?? []]) {
+    await output(Deno.execPath(), [...common, part], { cwd });
+  }
+  await redirectImports(folder, (program.whole ?? []).map(nameOf));
   await redirectWorkers(folder, program.workers.map(nameOf)); // workers start workers as well
   return {
     main: `${nameOf(program.entry)}.js`,
@@ -63,19 +71,34 @@ function nameOf(path: string): string {
   return basename(path, ".ts");
 }
 
+/** Makes the program import whole modules, which lie beside it, instead of their pieces. */
+async function redirectImports(folder: string, whole: readonly string[]): Promise<void> {
+  for (const name of whole) {
+    const pieces = new RegExp(`import\\("\\./${name}-[A-Z0-9]+\\.js"\\)`, "g");
+    let count = 0;
+    await rewrite(folder, (text) => text.replaceAll(pieces, () => (count++, `import("./${name}.js")`)));
+    if (count === 0) throw new Error(`nothing imports ${name} dynamically`);
+  }
+}
+
 /** Makes the program start the bundled workers, which lie beside it. */
 async function redirectWorkers(folder: string, known: readonly string[]): Promise<void> {
   const started = new Set<string>();
-  for await (const { name } of Deno.readDir(folder)) {
-    const path = join(folder, name);
-    const text = await Deno.readTextFile(path);
-    const changed = text.replaceAll(workerUrl, (_, source: string, worker: string) => {
+  await rewrite(folder, (text) =>
+    text.replaceAll(workerUrl, (_, source: string, worker: string) => {
       if (!known.includes(worker)) throw new Error(`a worker is started that is not bundled: ${source}`);
       started.add(worker);
       return `new URL("./${worker}.js", import.meta.url)`;
-    });
-    if (changed !== text) await Deno.writeTextFile(path, changed);
-  }
+    }));
   const unused = known.filter((worker) => !started.has(worker));
   if (unused.length > 0) throw new Error(`workers are bundled that nothing starts: ${unused.join(", ")}`);
+}
+
+async function rewrite(folder: string, change: (text: string) => string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    const text = await Deno.readTextFile(path);
+    const changed = change(text);
+    if (changed !== text) await Deno.writeTextFile(path, changed);
+  }
 }

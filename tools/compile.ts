@@ -38,7 +38,8 @@ const flags = [
 /** Compiles the product unless it is up to date. @throws {Error} when neither way works, with what each said. */
 export async function compileProduct(): Promise<Way> {
   const workers = await workersOf(join(root, "host/workers.ts"));
-  return await compile({ entry: join(root, "main.ts"), workers }, productPath);
+  const whole = [join(root, "host/daemon.ts")];
+  return await compile({ entry: join(root, "main.ts"), whole, workers }, productPath);
 }
 
 /**

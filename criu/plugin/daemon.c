@@ -247,8 +247,7 @@ static int open_log(void)
 	return moved;
 }
 
-/* @returns -1 when it is no number of milliseconds; CRIU's log says so */
-static int read_timeout(void)
+int daemon_patience(void)
 {
 	const char *value = getenv("SPFS_TIMEOUT");
 	if (value == NULL || *value == 0)
@@ -262,11 +261,11 @@ static int read_timeout(void)
 	return -1;
 }
 
-const char *daemon_start(struct daemon *daemon, const char *method, const char *params)
+const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params)
 {
 	*daemon = (struct daemon)NO_DAEMON;
-	daemon->timeout_ms = read_timeout();
-	int log = daemon->timeout_ms < 0 ? -1 : open_log();
+	daemon->timeout_ms = timeout_ms;
+	int log = open_log();
 	if (log < 0)
 		return NULL;
 	const char *program = getenv("SPFS_PROGRAM");

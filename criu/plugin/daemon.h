@@ -24,12 +24,15 @@ struct daemon {
 
 #define NO_DAEMON { .pidfd = -1, .to = -1, .from = -1 }
 
+/* How long it has for each answer, by $SPFS_TIMEOUT. Returns milliseconds, or -1 when that is no number of them; CRIU's log says so. */
+int daemon_patience(void);
+
 /*
  * Starts $SPFS_PROGRAM, or spfs in PATH, in a session of its own and as nobody's child, introduces itself, and calls a first method, which it
  * finds when it is up. Its log is appended to $SPFS_LOG, or to spfs.log in the working directory. Returns the result, which is good until the
  * next call, or NULL when it cannot be used: it is ended then, and CRIU's log says why.
  */
-const char *daemon_start(struct daemon *daemon, const char *method, const char *params);
+const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params);
 
 /*
  * Calls a method with parameters in JSON and waits for the answer. Returns the result, which is good until the next call, or NULL: then

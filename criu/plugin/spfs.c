@@ -45,23 +45,25 @@ static bool prepare(const struct text *config)
 		log_error("the images' directory: %s", strerror(length < 0 ? errno : ENAMETOOLONG));
 		return false;
 	}
+	int patience_ms = daemon_patience();
+	if (patience_ms < 0)
+		return false;
 	struct text params = { 0 };
 	text_print(&params, "{\"process\":%d,\"images\":", getpid());
 	json_write(&params, images, length);
-	text_print(&params, ",\"config\":%s}", config->bytes);
+	text_print(&params, ",\"config\":%s,\"fillWithinMs\":%d}", config->bytes, patience_ms);
 	const char *result = NULL;
 	if (params.failed)
 		log_error("restore.prepare: no memory");
 	else
-		result = daemon_start(&spfs, "restore.prepare", params.bytes);
+		result = daemon_start(&spfs, patience_ms, "restore.prepare", params.bytes);
 	text_free(&params);
 	const char *mounts = json_member(result, "mounts");
 	for (const char *mount = json_next(mounts, NULL); mount != NULL; mount = json_next(mounts, mount)) {
-		const char *nodes = json_member(mount, "nodes");
 		struct text told = { 0 };
 		json_read(&told, json_member(mount, "mountpoint"));
-		if (!told.failed && told.length > 0 && nodes != NULL)
-			log_info("%s with %.*s nodes", told.bytes, (int)strspn(nodes, "0123456789"), nodes);
+		if (!told.failed && told.length > 0)
+			log_info("a stand-in at %s", told.bytes);
 		text_free(&told);
 	}
 	return result != NULL;
@@ -123,6 +125,9 @@ static void end(int criu_stage, int result)
 		daemon_call(&spfs, "restore.release", "{}", true);
 		daemon_leave(&spfs);
 	} else {
+		/* CRIU may have found that a stand-in is gone before it was asked for, or that a file is missing: this tells why. */
+		if (stage == PREPARED)
+			daemon_call(&spfs, "restore.check", "{}", false);
 		daemon_end(&spfs);
 	}
 	stage = ABSENT;

@@ -2,23 +2,20 @@
  * A libfuse low-level session over a mount of our own: receives requests, hands each to its handler, and makes sure that each is
  * answered exactly once.
  *
- * The loop is hybrid: it awaits readiness of the device (one pool thread, no event loop time), then drains synchronously, and keeps
- * looking for {@linkcode SessionOptions.windowNs} before it awaits again, because the await costs about four requests' time. A drain
- * is capped in count and time, so that messages to the thread are never starved by load.
- *
  * @module
  */
 import { Errno, SysError } from "../errno.ts";
 import { addressOf, check, cstr } from "../sys/libc.ts";
-import { closeFd, read, write } from "../sys/file.ts";
-import { eventfd, PollSet } from "../sys/poll.ts";
-import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN } from "../sys/constants.ts";
+import { closeFd, read } from "../sys/file.ts";
+import { eventfd } from "../sys/poll.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK } from "../sys/constants.ts";
 import { fuse_args, fuse_buf, libfuse_version, lowlevelOps } from "./abi.ts";
 import { type NegotiatedInit, negotiateInit, type WantedInit } from "./init.ts";
 import * as kernel from "./kernel.ts";
 import type { FuseLibrary } from "./library.ts";
 import { invalidateAttributes } from "./notification.ts";
 import { deviceChannel, libfuseChannel } from "./channel.ts";
+import { type Served, type ServeEnd, ServeLoop, wake } from "./loop.ts";
 import { IN_HEADER_SIZE, type ReplyChannel, Request } from "./request.ts";
 
 /** Handles one kind of request: answers it or detaches it before returning. A thrown SysError is answered as its errno. */
@@ -54,18 +51,11 @@ export interface SessionOptions {
    * still negotiates with the kernel, invalidates, and answers opcodes without a handler. No by default.
    */
   readonly direct?: boolean;
-  /** Nanoseconds to look for another request before awaiting; a million by default. */
-  readonly windowNs?: bigint;
+  /** What serves it, with other sessions of this thread perhaps; a loop of its own by default. */
+  readonly loop?: ServeLoop;
 }
 
-/** Why serving ended: the file system was unmounted, its connection aborted, or {@linkcode Session.stop} was called. */
-export type ServeEnd = "unmounted" | "aborted" | "stopped";
-
 const RECEIVE_SIZE = 256 * 4096 + 4096; // FUSE_MAX_MAX_PAGES pages and a header page
-const DRAIN_REQUESTS = 64;
-const DRAIN_MS = 5;
-/** How many requests a wait within the window counts as: of so many waits one at most reads the clock. */
-const WAIT_COST = 16;
 
 /**
  * One mounted file system being served. Belongs to the thread that made it: every method is called there, and handlers run there.
@@ -76,7 +66,8 @@ export class Session implements Disposable {
   readonly #library: FuseLibrary;
   readonly #handlers: readonly (Handler | undefined)[]; // by opcode
   readonly #hooks: SessionHooks;
-  readonly #windowNs: bigint;
+  readonly #loop: ServeLoop;
+  readonly #member: Served;
   readonly #session: Deno.PointerObject;
   readonly #callbacks: Deno.UnsafeCallback[] = [];
   // C holds the addresses of these for the session's life.
@@ -91,9 +82,7 @@ export class Session implements Disposable {
   readonly #dispatched = new Set<number>(); // by libfuse
   #device = -1;
   #wake = -1;
-  #poll: PollSet | undefined;
   #stopping = false;
-  #oneByOne = false; // in this round a look for another request has found none
   #lastErrno: number = Errno.EIO;
   #serving = false;
   #disposed = false;
@@ -117,7 +106,7 @@ export class Session implements Disposable {
     for (const [opcode, handler] of options.handlers) byOpcode[opcode] = handler;
     this.#handlers = byOpcode;
     this.#hooks = options.hooks ?? {};
-    this.#windowNs = options.windowNs ?? 1_000_000n;
+    this.#loop = options.loop ?? new ServeLoop();
     this.#viaLibfuse = libfuseChannel(options.library.symbols);
     this.#viaDevice = deviceChannel(() => this.#device);
     using undo = new DisposableStack();
@@ -143,7 +132,17 @@ export class Session implements Disposable {
     this.init = init;
     this.#device = descriptor;
     this.#wake = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
-    this.#poll = new PollSet([{ fd: this.#device, events: POLLIN }, { fd: this.#wake, events: POLLIN }]);
+    const stopped = () => this.#stopping && this.#notifying.size === 0;
+    this.#member = {
+      device: this.#device,
+      waker: this.#wake,
+      get stopped() {
+        return stopped();
+      },
+      receive: () => this.#receiveNext(),
+      awake: () => this.#awake(),
+      idle: () => this.#hooks.idle?.(),
+    };
     undo.move();
   }
 
@@ -178,16 +177,7 @@ export class Session implements Disposable {
     if (this.#serving) throw new TypeError("a session serves once");
     this.#serving = true;
     try {
-      while (!this.#stopping || this.#notifying.size > 0) {
-        const end = this.#drain();
-        if (end !== undefined) return end;
-        this.#hooks.idle?.();
-        const ready = await this.#poll!.waitAsync(-1);
-        if (ready < 0 && ready !== -Errno.EINTR) throw new SysError("poll", -ready, { path: "/dev/fuse" });
-        if (this.#poll!.revents(1) !== 0) this.#awake();
-      }
-      this.#drain();
-      return "stopped";
+      return await this.#loop.serve(this.#member);
     } finally {
       this.#ended = true;
       await Promise.allSettled(this.#notifying);
@@ -203,16 +193,12 @@ export class Session implements Disposable {
   stop(errno: number = Errno.EIO): void {
     this.#stopping = true;
     this.#lastErrno = errno;
-    this.#wakeUp();
+    wake(this.#member);
   }
 
   #awake(): void {
     read(this.#wake, new Uint8Array(8), 8);
     this.#hooks.woken?.();
-  }
-
-  #wakeUp(): void {
-    if (this.#wake >= 0) write(this.#wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
   }
 
   /**
@@ -245,7 +231,7 @@ export class Session implements Disposable {
       return await underWay;
     } finally {
       this.#notifying.delete(underWay);
-      if (this.#stopping) this.#wakeUp();
+      if (this.#stopping) wake(this.#member);
     }
   }
 
@@ -299,51 +285,22 @@ export class Session implements Disposable {
     return session;
   }
 
-  /**
-   * One synchronous round: everything that is there, and what comes within the window. Where requests come one at a time each is waited
-   * for at once, instead of being looked for first; every now and then it is found out whether they still do.
-   */
-  #drain(): ServeEnd | undefined {
-    const symbols = this.#library.symbols;
-    const poll = this.#poll!;
-    const until = performance.now() + DRAIN_MS;
-    let budget = DRAIN_REQUESTS;
-    let disconnected = false;
-    this.#oneByOne = false;
-    for (;;) {
-      if (budget <= 0) {
-        // Reading the clock costs too much to do it for each request.
-        if (performance.now() >= until) return undefined;
-        budget = DRAIN_REQUESTS;
-        this.#oneByOne = false;
-      }
-      if (this.#oneByOne) {
-        if (poll.waitFor(this.#windowNs) <= 0) return undefined;
-        if (poll.revents(1) !== 0) this.#awake();
-        if (this.#stopping) return undefined;
-        budget -= WAIT_COST;
-      }
-      const length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
-      if (length > 0) {
-        this.#receiveOne(length);
-        budget--;
-        continue;
-      }
-      if (length === 0) return "unmounted";
-      // Also what a read gets that was under way when the file system was unmounted (fuse_dev_do_read); the next one tells which it was.
-      if (length === -Errno.ECONNABORTED && !disconnected) {
-        disconnected = true;
-        continue;
-      }
-      if (length === -Errno.ECONNABORTED || length === -Errno.ENOTCONN || length === -Errno.EBADF) {
-        return "aborted";
-      }
-      if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) {
-        throw new SysError("fuse_session_receive_buf", -length, { path: "/dev/fuse" });
-      }
-      if (this.#windowNs === 0n) return undefined;
-      this.#oneByOne = true;
+  /** Whether there was a request, which has been handled, or why there will be no more. */
+  #receiveNext(): boolean | ServeEnd {
+    const receive = () => this.#library.symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
+    let length = receive();
+    if (length > 0) {
+      this.#receiveOne(length);
+      return true;
     }
+    // Also what a read gets that was under way when the file system was unmounted (fuse_dev_do_read); the next one tells which it was.
+    if (length === -Errno.ECONNABORTED) length = receive();
+    if (length === 0) return "unmounted";
+    if (length === -Errno.ECONNABORTED || length === -Errno.ENOTCONN || length === -Errno.EBADF) {
+      return "aborted";
+    }
+    if (length === -Errno.EAGAIN || length === -Errno.EINTR) return false;
+    throw new SysError("fuse_session_receive_buf", -length, { path: "/dev/fuse" });
   }
 
   #receiveOne(length: number): void {

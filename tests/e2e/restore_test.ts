@@ -18,6 +18,9 @@ async function scene(promise: string, test: (sandbox: Sandbox, binary: Binary, w
   }
 }
 
+/** What the log of a restore says when a stand-in was there; the plugin does not wait for its nodes. */
+const wasMade = /with \d+ nodes|a stand-in at \//;
+
 await scene(
   "the file system comes back later, and everything ends by itself",
   async (sandbox, binary, way) => {
@@ -74,7 +77,7 @@ await scene("a restore that fails leaves neither stand-in nor daemon", async (sa
   });
   const refused = restored.restore(["--action-script", failing]);
   const error = await assertRejects(() => refused, Error, "criu restore ended with");
-  assertMatch(error.message + restored.images.log("restore"), /with \d+ nodes/);
+  assertMatch(error.message + restored.images.log("restore"), wasMade);
   await restored.gone();
   assertEquals(restored.mounted, []);
 });
@@ -102,6 +105,23 @@ await scene(
 );
 
 await scene(
+  "what only turns out when the nodes are made fails the restore as well, and CRIU's log names it",
+  async (sandbox, binary, way) => {
+    const restored = await RestoreScene.make(sandbox, binary, way);
+    await restored.remote.detach();
+    restored.configure({ source: restored.remote.source, type: "ext4" });
+    Deno.writeTextFileSync(`${restored.images.directory}/spfs.json`, "{");
+    await assertRejects(() => restored.restore(), Error, "criu restore ended with");
+    const said = restored.images.log("restore").split("\n").find((line) =>
+      /spfs criu-hook: pre-restore: failed|Error \(spfs\)/.test(line)
+    );
+    assert(said?.includes("spfs.json: no JSON"), said ?? restored.images.log("restore"));
+    await restored.gone();
+    assertEquals(restored.mounted, []);
+  },
+);
+
+await scene(
   "when CRIU is killed in the middle, stand-in and daemon go with it",
   async (sandbox, binary, way) => {
     const restored = await RestoreScene.make(sandbox, binary, way);
@@ -116,7 +136,7 @@ await scene(
     );
     const refused = restored.restore(["--action-script", killing]);
     await assertRejects(() => refused, Error, "criu restore ended with 137");
-    assertMatch(restored.images.log("restore"), /with \d+ nodes/);
+    assertMatch(restored.images.log("restore"), wasMade);
     await restored.gone();
     assertEquals(restored.mounted, []);
   },

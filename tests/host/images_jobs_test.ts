@@ -3,6 +3,7 @@ import { ControlError } from "../../control/errors.ts";
 import type { ImageNodes, NodesRequest } from "../../host/images_messages.ts";
 import { NodesReading, readNoted } from "../../host/images_jobs.ts";
 import { MountHandle } from "../../host/mount_handle.ts";
+import { MountThread } from "../../host/mount_thread.ts";
 import { FakeWorker } from "./support/fake_worker.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -14,7 +15,7 @@ const nodes: ImageNodes = { root: undefined, entries: [], noted: false };
 const silent = { parked() {}, gone() {}, log() {}, lost() {} };
 
 function handleOf(worker: FakeWorker, id: string): MountHandle {
-  return new MountHandle(id, worker.asWorker, silent);
+  return new MountHandle(id, new MountThread(worker.asWorker), silent);
 }
 
 Deno.test("images jobs: the worker of one mount reads for all, each of which gets its own", async () => {
@@ -23,9 +24,14 @@ Deno.test("images jobs: the worker of one mount reads for all, each of which get
   const reading = new NodesReading(mounts);
   const late = reading.of(1, handleOf(second, "b"));
   const early = reading.of(0, handleOf(first, "a"));
-  assertEquals([first.sent, second.sent], [[], [{ type: "readNodes", mounts, seq: 1 }]]);
+  assertEquals([first.sent, second.sent], [[], [{ type: "readNodes", mounts, mount: 1, seq: 1 }]]);
   const error = { kind: "bad_images" as const, message: "no such mount", path: bytes("/images") };
-  second.post({ seq: 1, ok: true, result: { replies: [{ ok: true, nodes }, { ok: false, error }] } });
+  second.post({
+    mount: 1,
+    seq: 1,
+    ok: true,
+    result: { replies: [{ ok: true, nodes }, { ok: false, error }] },
+  });
   assertEquals(await early, nodes);
   const { kind, data } = await assertRejects(() => late, ControlError, "no such mount");
   assertEquals([kind, data.path], ["bad_images", "/images"]);
@@ -42,7 +48,7 @@ Deno.test("images jobs: what is wrong with the images is told of every mount, wi
     path: bytes("/images/mm-7.img"),
     offset: 12,
   };
-  worker.post({ seq: 1, ok: false, error });
+  worker.post({ mount: 1, seq: 1, ok: false, error });
   for (const one of both) {
     const { kind, data } = await assertRejects(() => one, ControlError);
     assertEquals([kind, data.path, data.offset], ["bad_images", "/images/mm-7.img", 12]);
@@ -52,24 +58,25 @@ Deno.test("images jobs: what is wrong with the images is told of every mount, wi
 /** Mount workers of which one is there, and those that are kept for the next mount. */
 function workers() {
   const worker = new FakeWorker();
-  const kept: Worker[] = [];
+  const thread = new MountThread(worker.asWorker);
+  const kept: MountThread[] = [];
   const context = {
-    startMountWorker: () => worker.asWorker,
-    keepMountWorker: (one: Worker) => void kept.push(one),
+    takeMountThread: () => thread,
+    keepMountThread: (one: MountThread) => void kept.push(one),
   };
-  return { worker, kept, context };
+  return { worker, thread, kept, context };
 }
 
 const question = { directory: bytes("/images"), mounts: [], types: ["nfs4"] };
 const noted = { named: [], found: [] };
 
 Deno.test("images jobs: the worker that has read what was noted is the next mount's", async () => {
-  const { worker, kept, context } = workers();
+  const { worker, thread, kept, context } = workers();
   const reading = readNoted(question, new AbortController().signal, context);
-  assertEquals(worker.sent, [{ ...question, type: "readNoted", seq: 1 }]);
-  worker.post({ seq: 1, ok: true, result: noted });
+  assertEquals(worker.sent, [{ ...question, type: "readNoted", mount: 1, seq: 1 }]);
+  worker.post({ mount: 1, seq: 1, ok: true, result: noted });
   assertEquals(await reading, noted);
-  assertEquals([kept, worker.terminated], [[worker.asWorker], false]);
+  assertEquals([kept, worker.terminated], [[thread], false]);
 });
 
 Deno.test("images jobs: who is cancelled does not wait for a directory that does not answer, nor is its worker used again", async () => {

@@ -9,18 +9,14 @@ import { RestoreMethods } from "../../host/restore_methods.ts";
 async function prepared(...ids: string[]) {
   const mounts = ids.map((id) => ({ id, mode: "restore" }) as unknown as ManagedMount);
   const parts = {
+    // As if they had been there before: with their nodes.
     create: ({ id, mountpoint }: { id: string; mountpoint: Uint8Array }) =>
-      Promise.resolve({
-        id,
-        mountpoint,
-        mode: "restore",
-        createdNow: true,
-        images: { nodes: 0, noted: false },
-      }),
+      Promise.resolve({ id, mountpoint, mode: "restore", createdNow: false }),
     replace: () => Promise.resolve({}),
     selected: () => [...mounts],
   };
-  const context = { log: { write() {} }, run: { ahead() {} } };
+  const thread = { hold: () => ({ [Symbol.dispose]() {} }) };
+  const context = { log: { write() {} }, run: { ahead() {} }, takeMountThread: () => thread };
   const methods = new RestoreMethods(context as never, parts as never);
   const config = {
     mounts: ids.map((id) => ({ id, mountpoint: `/${id}`, replace: { source: "/s", type: "bind" } })),

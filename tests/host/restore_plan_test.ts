@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { decodeParams } from "../../control/validation.ts";
 import type { NotedMount, NotedMounts } from "../../host/images_messages.ts";
-import { planRestore } from "../../host/restore_plan.ts";
+import { isFromAnother, layersOf, planRestore } from "../../host/restore_plan.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -92,4 +92,38 @@ Deno.test("restore plan: mounts of a type are delayed as they were noted, those 
   const config = { types: ["nfs4"], mounts: [{ mountpoint: "/a/", replace: { source: "other:/" } }] };
   const told = plan(config, noted, found).map(({ create, replace }) => [create.id, text(replace.source)]);
   assertEquals(told, [["a", "other:/"], ["b", "server:/noted"]]);
+});
+
+Deno.test("restore plan: what lies on another stand-in comes in a later layer", () => {
+  const mounts = ["/a/b/c", "/a", "/ab", "/a/b", "/x/"].map((mountpoint) => ({ mountpoint, replace: nfs }));
+  const layers = layersOf(plan({ mounts }));
+  assertEquals(layers.map((layer) => layer.map(({ create }) => text(create.mountpoint))), [
+    ["/a", "/ab", "/x/"],
+    ["/a/b"],
+    ["/a/b/c"],
+  ]);
+});
+
+Deno.test("restore plan: a stand-in whose replacement comes from another one is told from others", () => {
+  const mounts = [
+    { mountpoint: "/a", replace: nfs },
+    { mountpoint: "/bound", replace: { source: "/a/sub", type: "bind" } },
+    {
+      mountpoint: "/over",
+      replace: { source: "o", type: "overlay", options: "lowerdir=/l,upperdir=/a/u,workdir=/a/w" },
+    },
+    { mountpoint: "/own", replace: { source: "/own", type: "bind" } },
+  ];
+  const orders = plan({ mounts });
+  assertEquals(orders.map((order) => isFromAnother(order, orders)), [false, true, true, false]);
+});
+
+Deno.test("restore plan: a stand-in that would cover the images is refused", () => {
+  const refused = (mountpoint: string) =>
+    assertThrows(() => plan({ mounts: [{ mountpoint, replace: nfs }] }), ControlError);
+  for (const mountpoint of ["/images", "/images/"]) {
+    const { kind, message } = refused(mountpoint);
+    assertEquals([kind, message.includes("would cover the images")], ["invalid_params", true]);
+  }
+  assertEquals(plan({ mounts: [{ mountpoint: "/images/below", replace: nfs }] }).length, 1);
 });

@@ -85,7 +85,6 @@ export class StubMount implements AsyncDisposable {
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   readonly #agents: Agent[] = [];
   readonly #watchers = new Set<() => void>();
-  readonly #loaded = Promise.withResolvers<void>();
   readonly #gone = Promise.withResolvers<string>();
   readonly #ended: Promise<void>;
   #errors = 0;
@@ -114,7 +113,6 @@ export class StubMount implements AsyncDisposable {
     await Deno.mkdir(`${base}/real`);
     const mount = new StubMount(base, without);
     try {
-      await within(mount.#loaded.promise, "loading the worker");
       mount.identity = await mount.call("create", {
         type: "create",
         mountpoint: bytes(mount.mountpoint),
@@ -164,7 +162,7 @@ export class StubMount implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const seq = ++this.#seq;
     this.#waiting.set(seq, { resolve, reject });
-    this.#writer.write(encoder.encode(`${encode({ seq, ...request })}\n`)).catch(() => {}); // told by #read
+    this.#writer.write(encoder.encode(`${encode({ mount: 1, seq, ...request })}\n`)).catch(() => {}); // told by #read
     return within(promise as Promise<WorkerCalls[C]["result"]>, request.type);
   }
 
@@ -302,8 +300,6 @@ export class StubMount implements AsyncDisposable {
     await this.#process.status;
     const error = new Error("the process of the mount has ended");
     this.#gone.resolve("process ended");
-    this.#loaded.reject(error);
-    this.#loaded.promise.catch(() => {});
     for (const { reject } of this.#waiting.values()) reject(error);
     await this.#writer.abort().catch(() => {});
   }
@@ -314,8 +310,7 @@ export class StubMount implements AsyncDisposable {
       this.#waiting.delete(message.seq);
       if (message.ok) waiting.resolve(message.result);
       else waiting.reject(new WorkerFailure(message.error));
-    } else if (message.event === "loaded") this.#loaded.resolve();
-    else if (message.event === "gone") {
+    } else if (message.event === "gone") {
       if (message.reason === "error") this.#fail(message.text ?? "");
       this.#gone.resolve(message.reason);
     } else if (message.event === "log") {
