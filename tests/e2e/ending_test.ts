@@ -408,7 +408,7 @@ for (const hangUp of hangUps) {
 await e2e(
   "a daemon that is for its client ends with that, although it has a socket, unless there has been a mount",
   async (sandbox, binary) => {
-    const args = ["--on-eof", "linger-if-used", "--mounts", "2"];
+    const args = ["--on-eof", "linger-if-used"];
     const unused = await Spfs.start(sandbox, binary, { args });
     unused.closeInput();
     assertEquals((await within("the end of the one that made nothing", unused.ended(), 20_000)).code, 0);
