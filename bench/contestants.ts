@@ -69,10 +69,12 @@ export class Contestants {
       mountpoint: directories.spfs,
       attrTimeoutMs: cacheSeconds * 1000,
     });
+    // As at the end of a restore: the real file system is there, and not in the stub's place yet.
+    await spfs.call("mount.replace", { mount: "o", source: real, type: "bind", hold: true });
+    const { mounts: [mount] } = await spfs.call("restore.block", { serveWithinMs: LIMIT_MS });
+    if (mount?.mode !== "proxy") throw new Error(`the stub is in ${mount?.mode} mode`);
     const shells = {} as Record<Contestant, Child>;
     for (const name of CONTESTANTS) shells[name] = await startShell(sandbox, directories[name]);
-    // Whoever stood on the stub when it was replaced stays there without the swap, in proxy mode: that is where spfs is measured.
-    await spfs.call("mount.replace", { mount: "o", source: real, type: "bind", swap: "none", wait: true });
     return new Contestants(shells, spfs);
   }
 

@@ -31,6 +31,7 @@ const PHASES = [
     ["open"],
     ["create", "unlink"],
     ["read4k"],
+    ["pread4k"],
     ["write4k"],
     ["read1m"],
     ["write1m"],
