@@ -6,7 +6,7 @@ import { run } from "./support/child.ts";
 import { e2e } from "./support/case.ts";
 import { Images } from "./support/criu.ts";
 import { patternBytes } from "./support/pattern.ts";
-import { mountsBelow, until } from "./support/proc.ts";
+import { mountsBelow, until, within } from "./support/proc.ts";
 import type { Sandbox } from "./support/sandbox.ts";
 import { type Binary, Spfs } from "./support/spfs.ts";
 
@@ -30,7 +30,10 @@ async function dumped(sandbox: Sandbox, binary: Binary, sizes: Record<string, nu
     spfs,
     images: images.directory,
     prepare: (more: Partial<RestorePrepareParams> = {}) =>
-      spfs.call("restore.prepare", { images: images.directory, config: { mounts }, ...more }),
+      within(
+        "restore.prepare",
+        spfs.call("restore.prepare", { images: images.directory, config: { mounts }, ...more }),
+      ),
   };
 }
 

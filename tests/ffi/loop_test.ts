@@ -5,6 +5,12 @@ import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/sys/constants.ts";
 import { closeFd, read, write } from "../../ffi/sys/file.ts";
 import { check } from "../../ffi/sys/libc.ts";
 import { eventfd } from "../../ffi/sys/poll.ts";
+import { within } from "../support/fuse/stub_mount.ts";
+
+/** Declares a test that may hang, and fails then. */
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test(`loop: ${name}`, () => within(fn(), name));
+}
 
 const made = () => check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
 
@@ -47,7 +53,7 @@ class Fake implements Served, Disposable {
   }
 }
 
-Deno.test("loop: who comes while it waits is served as well, and each ends by itself", async () => {
+test("who comes while it waits is served as well, and each ends by itself", async () => {
   using one = new Fake();
   using other = new Fake();
   using late = new Fake();
@@ -71,7 +77,7 @@ Deno.test("loop: who comes while it waits is served as well, and each ends by it
   assertEquals([one.received, other.received, late.received], [2, 3, 1]);
 });
 
-Deno.test("loop: one whose device fails fails alone", async () => {
+test("one whose device fails fails alone", async () => {
   using broken = new Fake();
   using sound = new Fake();
   const loop = new ServeLoop();
@@ -86,7 +92,7 @@ Deno.test("loop: one whose device fails fails alone", async () => {
   assertEquals(await ends[1], "stopped");
 });
 
-Deno.test("loop: one that is never done keeps neither others nor the thread's timers from their turns", async () => {
+test("one that is never done keeps neither others nor the thread's timers from their turns", async () => {
   using flooding = new Fake();
   using calm = new Fake();
   flooding.receive = () => (flooding.received++, true);
@@ -103,7 +109,7 @@ Deno.test("loop: one that is never done keeps neither others nor the thread's ti
   assertEquals(await Promise.all(ends), ["stopped", "stopped"]);
 });
 
-Deno.test("loop: what wakes one of several is handed to that one", async () => {
+test("what wakes one of several is handed to that one", async () => {
   using one = new Fake();
   using other = new Fake();
   const loop = new ServeLoop();
