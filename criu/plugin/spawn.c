@@ -48,7 +48,8 @@ static void close_both(const int ends[2])
 
 /*
  * Room in the table of descriptors, which outlives exec(3). Here it costs nothing; once the program has threads, whoever needs room for one
- * more descriptor waits until every processor has passed a quiescent state. The program sees to it itself where this fails.
+ * more descriptor waits until every processor has passed a quiescent state. The program sees to it itself where this fails
+ * (host/descriptor_room.ts, which has the same number).
  */
 static void make_descriptor_room(int fd)
 {

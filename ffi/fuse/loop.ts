@@ -19,7 +19,7 @@ export type ServeEnd = "unmounted" | "aborted" | "stopped";
 export interface Served {
   /** The `/dev/fuse` descriptor, nonblocking. */
   readonly device: number;
-  /** An eventfd(2) that wakes the loop. */
+  /** An eventfd(2) that wakes the loop; -1 when it is closed. */
   readonly waker: number;
   /** Whether it is to be served no longer. */
   readonly stopped: boolean;

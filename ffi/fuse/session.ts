@@ -132,10 +132,13 @@ export class Session implements Disposable {
     this.init = init;
     this.#device = descriptor;
     this.#wake = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
-    const stopped = () => this.#stopping && this.#notifying.size === 0;
+    const [stopped, waker] = [() => this.#stopping && this.#notifying.size === 0, () => this.#wake];
     this.#member = {
       device: this.#device,
-      waker: this.#wake,
+      // Asked each time: once the session is disposed of, the number may be another file's.
+      get waker() {
+        return waker();
+      },
       get stopped() {
         return stopped();
       },
@@ -287,14 +290,16 @@ export class Session implements Disposable {
 
   /** Whether there was a request, which has been handled, or why there will be no more. */
   #receiveNext(): boolean | ServeEnd {
-    const receive = () => this.#library.symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
-    let length = receive();
+    const symbols = this.#library.symbols;
+    let length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
     if (length > 0) {
       this.#receiveOne(length);
       return true;
     }
     // Also what a read gets that was under way when the file system was unmounted (fuse_dev_do_read); the next one tells which it was.
-    if (length === -Errno.ECONNABORTED) length = receive();
+    if (length === -Errno.ECONNABORTED) {
+      length = symbols.fuse_session_receive_buf(this.#session, this.#fuseBuf);
+    }
     if (length === 0) return "unmounted";
     if (length === -Errno.ECONNABORTED || length === -Errno.ENOTCONN || length === -Errno.EBADF) {
       return "aborted";

@@ -106,7 +106,9 @@ test("session: what still waits at the end is answered EIO and told", async (ser
   assertEquals(await served.event("ended"), { event: "ended", how: "stopped", outstanding: 1 });
   assertEquals(await found, "EIO");
   assertStringIncludes((await served.event("fault")).message, "before the request was answered");
-  assertEquals((await served.event("disposed")).notify, -19, "ENODEV");
+  const { notify, written } = await served.event("disposed");
+  assertEquals(notify, -19, "ENODEV");
+  assertEquals(written, 0, "files that have got the session's descriptor numbers");
   assertEquals(
     await agent.errno("stat", served.mountpoint),
     "ENOTCONN",
