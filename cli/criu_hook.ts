@@ -12,6 +12,7 @@ import type { ControlClient } from "../control/client.ts";
 import { version } from "../control/version.ts";
 import type { RestoreConfig } from "../control/wire.ts";
 import { exitCodes } from "../host/exit_codes.ts";
+import { after } from "../host/timer.ts";
 import { type HookStage, isHookStage, namedStage } from "./hook_stages.ts";
 import { readRestoreConfig } from "./restore_config.ts";
 import { runtimeDirectoryOf, type SocketOptions, socketPath, withClient } from "./session.ts";
@@ -29,10 +30,9 @@ export async function criuHook(options: HookOptions, terminal: Terminal): Promis
   const stage = terminal.env("CRTOOLS_SCRIPT_ACTION");
   if (!isHookStage(stage)) return exitCodes.ok;
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`the daemon did not answer within ${options.timeout} ms`)),
-    options.timeout,
-  );
+  const { timeout } = options;
+  const refuse = () => late.reject(new Error(`the daemon did not answer within ${timeout} ms`));
+  const timer = after(timeout, refuse);
   try {
     const done = await Promise.race([act(stage, options, terminal), late.promise]);
     if (done !== undefined) terminal.out(`spfs criu-hook: ${stage}: ${done}\n`);
@@ -41,7 +41,7 @@ export async function criuHook(options: HookOptions, terminal: Terminal): Promis
     terminal.err(`spfs criu-hook: ${stage}: failed: ${(error as Error).message}\n`);
     return exitCodes.failed;
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 

@@ -12,6 +12,7 @@ import type { RestoreConfig, WireEvent } from "../control/wire.ts";
 import { exitCodes } from "../host/exit_codes.ts";
 import { ensurePrivateDirectory } from "../host/runtime_directory.ts";
 import { pause, within } from "../host/time_limit.ts";
+import { every } from "../host/timer.ts";
 import { type CriuCommand, parseCriuCommand } from "./criu_command.ts";
 import { criuReasons, runCriu } from "./criu_run.ts";
 import { parseDelayedMount, withDelayed } from "./delayed_words.ts";
@@ -85,7 +86,7 @@ export async function restore(
     SPFS_LOG: log,
   };
   const more = options.stopped === true ? ["--leave-stopped"] : [];
-  const ticking = setInterval(() => view.show(progress), drawMs);
+  const ticking = every(drawMs, () => view.show(progress));
   using patient = patience();
   try {
     const { decodeParams } = await import("../control/validation.ts");
@@ -113,7 +114,7 @@ export async function restore(
     view.end(summaryLines(progress, performance.now(), `--socket ${socket}`), progress);
     return options.wait !== true || progress.replaced ? exitCodes.ok : exitCodes.failed;
   } finally {
-    clearInterval(ticking);
+    ticking.cancel();
     criuOver.abort();
     connecting.then((client) => client?.close(), () => {});
   }

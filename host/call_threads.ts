@@ -13,6 +13,7 @@ import type { Acting } from "../fs/caller.ts";
 import { type Call, toMessage } from "../fs/calls.ts";
 import type { CallThreads } from "../fs/tasks.ts";
 import { type CallOrder, type CallReports, OVER, RESULT } from "./call_reports.ts";
+import { after, type Timer } from "./timer.ts";
 import { startCallWorker } from "./workers.ts";
 
 /** The most threads of a mount. Each costs as much memory as an empty worker. */
@@ -35,7 +36,7 @@ interface Thread {
   readonly state: Int32Array;
   job: Job | undefined;
   /** Until when it may have nothing to do. */
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: Timer | undefined;
 }
 
 /** Such threads. Belongs to the mount's worker. */
@@ -45,7 +46,7 @@ export class WorkerThreads implements CallThreads {
   readonly #queue = new Set<Job>();
   readonly #waker: number;
   readonly #lost: (reason: string) => void;
-  #growing: ReturnType<typeof setTimeout> | undefined;
+  #growing: Timer | undefined;
 
   /**
    * `waker` is the eventfd of who is to call `collect`. `lost` is told when a thread breaks, which it never should; its call fails with EIO.
@@ -64,7 +65,7 @@ export class WorkerThreads implements CallThreads {
     if (thread !== undefined) this.#give(thread, job);
     else {
       this.#queue.add(job);
-      this.#growing ??= setTimeout(() => this.#grow(), PATIENCE_MS);
+      this.#growing ??= after(PATIENCE_MS, () => this.#grow());
     }
     return () => this.#queue.delete(job);
   }
@@ -90,7 +91,7 @@ export class WorkerThreads implements CallThreads {
   }
 
   end(): void {
-    clearTimeout(this.#growing);
+    this.#growing?.cancel();
     // A thread that is stuck will write to it, if it comes back; by then the number must not be another one's.
     if (this.#idle.length === this.#threads.size) closeFd(this.#waker);
     for (const thread of this.#threads) this.#stop(thread);
@@ -114,7 +115,7 @@ export class WorkerThreads implements CallThreads {
   }
 
   #stop(thread: Thread): void {
-    clearTimeout(thread.timer);
+    thread.timer?.cancel();
     const at = this.#idle.indexOf(thread);
     if (at >= 0) this.#idle.splice(at, 1);
     this.#threads.delete(thread);
@@ -122,7 +123,7 @@ export class WorkerThreads implements CallThreads {
   }
 
   #give(thread: Thread, job: Job): void {
-    clearTimeout(thread.timer);
+    thread.timer?.cancel();
     thread.job = job;
     const order: CallOrder = { call: toMessage(job.call), acting: job.acting };
     thread.worker.postMessage(order);
@@ -147,17 +148,17 @@ export class WorkerThreads implements CallThreads {
 
   #rest(thread: Thread): void {
     this.#idle.push(thread);
-    thread.timer = setTimeout(() => {
+    thread.timer = after(KEPT_MS, () => {
       if (this.#threads.size > 1) this.#stop(thread);
-    }, KEPT_MS);
+    });
   }
 
   /** A call waits: all threads are at calls that take their time. */
   #grow(): void {
-    clearTimeout(this.#growing);
+    this.#growing?.cancel();
     this.#growing = undefined;
     if (this.#queue.size === 0 || this.#threads.size >= MOST) return;
     this.#give(this.#start(), this.#next()!);
-    if (this.#queue.size > 0) this.#growing = setTimeout(() => this.#grow(), PATIENCE_MS);
+    if (this.#queue.size > 0) this.#growing = after(PATIENCE_MS, () => this.#grow());
   }
 }

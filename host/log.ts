@@ -7,6 +7,8 @@
  * @module
  */
 
+import { after } from "./timer.ts";
+
 /** The levels, the most serious first. */
 export const logLevels = ["error", "warn", "info", "debug"] as const;
 
@@ -87,9 +89,9 @@ export function createLog(level: LogLevel, sink: LogSink): Log {
     async flush(timeoutMs) {
       if (draining === undefined) return;
       const timeout = Promise.withResolvers<void>();
-      const timer = setTimeout(timeout.resolve, timeoutMs);
+      const timer = after(timeoutMs, timeout.resolve);
       await Promise.race([draining, timeout.promise]);
-      clearTimeout(timer);
+      timer.cancel();
     },
   };
 }

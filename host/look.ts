@@ -13,6 +13,7 @@ import { parseMountinfo } from "../ffi/sys/mountinfo.ts";
 import type { LookAnswer, LookBegin, LookOrder } from "./look_messages.ts";
 import { ownProgram } from "./own_program.ts";
 import { fileStat } from "./side_format.ts";
+import { after } from "./timer.ts";
 
 /** What to look at. */
 export interface Look {
@@ -119,7 +120,7 @@ class Looker implements AsyncDisposable {
   /** The next line; undefined when there is none in time, or none any more. */
   async line<T>(withinMs: number): Promise<T | undefined> {
     const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => late.resolve(undefined), withinMs);
+    const timer = after(withinMs, () => late.resolve(undefined));
     try {
       for (;;) {
         const end = this.#text.indexOf("\n");
@@ -133,7 +134,7 @@ class Looker implements AsyncDisposable {
         this.#text += more.value;
       }
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { mallocTrim } from "../ffi/sys/memory.ts";
+import { after } from "./timer.ts";
 
 /** How long nobody must have asked for anything, in milliseconds. */
 const IDLE_MS = 10_000;
@@ -53,6 +54,6 @@ export class MemoryReturn {
 }
 
 function afterIdling(act: () => void): () => void {
-  const timer = setTimeout(act, IDLE_MS);
-  return () => clearTimeout(timer);
+  const timer = after(IDLE_MS, act);
+  return () => timer.cancel();
 }

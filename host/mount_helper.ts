@@ -12,6 +12,7 @@ import { helperErrno } from "./helper_errors.ts";
 import type { RunJob } from "./namespace_jobs.ts";
 import type { AreaPlace } from "./namespace_messages.ts";
 import { unlessAborted } from "./time_limit.ts";
+import { after } from "./timer.ts";
 
 /** Where mount helpers live, in mount(8)'s order. */
 const directories = ["/sbin", "/usr/sbin", "/usr/local/sbin"];
@@ -155,8 +156,8 @@ function spawn(helper: MountHelper, args: string[]): { ended: Promise<Ended>; st
   };
   const stop = () => {
     signal("SIGTERM");
-    const timer = setTimeout(() => signal("SIGKILL"), killAfterMs);
-    void child.status.finally(() => clearTimeout(timer));
+    const timer = after(killAfterMs, () => signal("SIGKILL"));
+    void child.status.finally(() => timer.cancel());
   };
   const stderr = readSome(child.stderr);
   const ended = child.status.then(async ({ code }) => {
@@ -180,9 +181,9 @@ function readSome(stream: ReadableStream<Uint8Array>): { finish(): Promise<strin
     async finish() {
       // A helper that leaves a daemon behind (sshfs) may leave it our end of the pipe, too.
       const grace = Promise.withResolvers<void>();
-      const timer = setTimeout(grace.resolve, 200);
+      const timer = after(200, grace.resolve);
       await Promise.race([done, grace.promise]);
-      clearTimeout(timer);
+      timer.cancel();
       await reader.cancel().catch(() => {});
       return text;
     },

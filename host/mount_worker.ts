@@ -36,6 +36,7 @@ import { createPlaceholder, PopulateError } from "../fs/placeholder.ts";
 import { INIT, ModeError, StubFilesystem } from "../fs/stub_filesystem.ts";
 import { WorkerThreads } from "./call_threads.ts";
 import { MemoryReturn } from "./memory_return.ts";
+import { after, type Timer } from "./timer.ts";
 import type {
   AbortResult,
   CreateRequest,
@@ -68,7 +69,7 @@ class Mount {
   readonly #session: Session;
   readonly #identity: MountIdentity;
   readonly #memory = new MemoryReturn(() => this.#session.served);
-  #parkedTimer: ReturnType<typeof setTimeout> | undefined;
+  #parkedTimer: Timer | undefined;
   #parkedDirty = false;
   #attached = true;
   #filled = true;
@@ -154,7 +155,7 @@ class Mount {
     } catch (error) {
       failure = error;
     }
-    clearTimeout(this.#parkedTimer);
+    this.#parkedTimer?.cancel();
     this.#memory[Symbol.dispose]();
     this.#filesystem.failParked(this.#abortErrno ?? Errno.ENOTCONN); // of a connection that is gone nobody hears it any more
     this.#filesystem.sessionEnded();
@@ -300,7 +301,7 @@ class Mount {
     if (!this.#parkedDirty) return;
     this.#parkedDirty = false;
     this.#tell({ event: "parked", count: this.#filesystem.parkedCount, byOp: this.#byOperation() });
-    this.#parkedTimer = setTimeout(() => this.#tellParked(), PARKED_EVERY_MS);
+    this.#parkedTimer = after(PARKED_EVERY_MS, () => this.#tellParked());
   }
 }
 

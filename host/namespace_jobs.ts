@@ -10,6 +10,7 @@
 
 import { fromWorker } from "./control_errors.ts";
 import type { NamespaceJob, NamespaceJobs, NamespaceLoaded, NamespaceReply } from "./namespace_messages.ts";
+import { after, type Timer } from "./timer.ts";
 
 /** How a job is run. */
 export interface JobOptions<J extends NamespaceJob> {
@@ -97,12 +98,12 @@ class Pool {
   readonly #times: PoolTimes;
   readonly #waiting: Task[] = [];
   readonly #running = new Map<Worker, Task>();
-  readonly #idle = new Map<Worker, ReturnType<typeof setTimeout>>();
+  readonly #idle = new Map<Worker, Timer>();
   /** Those that were started ahead and have had no job. */
   readonly #ahead = new WeakSet<Worker>();
   #loading = 0;
   /** Set while a job waits and no worker loads. */
-  #patience: ReturnType<typeof setTimeout> | undefined;
+  #patience: Timer | undefined;
 
   constructor(start: () => Worker, times: PoolTimes) {
     this.#start = start;
@@ -116,7 +117,7 @@ class Pool {
   add(task: Task): void {
     this.#waiting.push(task);
     for (const [worker, timer] of this.#idle) {
-      clearTimeout(timer);
+      timer.cancel();
       this.#idle.delete(worker);
       return this.#next(worker);
     }
@@ -137,9 +138,9 @@ class Pool {
 
   /** Has workers loaded for the tasks that wait, unless one is done, or has loaded, before. */
   #wait(): void {
-    clearTimeout(this.#patience);
+    this.#patience?.cancel();
     if (this.#waiting.length === 0 || this.#loading > 0) return;
-    this.#patience = setTimeout(() => this.#load(loadingAtOnce), this.#times.patienceMs);
+    this.#patience = after(this.#times.patienceMs, () => this.#load(loadingAtOnce));
   }
 
   #startOne(): Worker {
@@ -185,12 +186,12 @@ class Pool {
       this.#running.set(worker, task);
       worker.postMessage(task.message);
     } else {
-      const timer = setTimeout(() => {
+      const end = () => {
         this.#idle.delete(worker);
         worker.terminate();
-      }, this.#ahead.has(worker) ? this.#times.aheadMs : this.#times.lingerMs);
-      Deno.unrefTimer(timer);
-      this.#idle.set(worker, timer);
+      };
+      const { aheadMs, lingerMs } = this.#times;
+      this.#idle.set(worker, after(this.#ahead.has(worker) ? aheadMs : lingerMs, end, { unref: true }));
     }
     this.#wait();
   }

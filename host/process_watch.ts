@@ -10,6 +10,7 @@ import { Fd } from "../ffi/sys/fd.ts";
 import { poll } from "../ffi/sys/poll.ts";
 import { pidfdOpen } from "../ffi/sys/process.ts";
 import { POLLIN } from "../ffi/sys/constants.ts";
+import { every } from "./timer.ts";
 
 /** How often it is looked, in milliseconds. */
 const everyMs = 100;
@@ -31,14 +32,14 @@ export function watchProcess(pid: number, ended: () => void): () => void {
   view.setInt32(0, fd, true);
   view.setInt16(4, POLLIN, true);
   const stop = () => {
-    clearInterval(timer);
+    timer.cancel();
     if (!pidfd.closed) pidfd.close();
   };
-  const timer = setInterval(() => {
+  const timer = every(everyMs, () => {
     view.setInt16(6, 0, true);
     if (poll(pollfd, 1, 0) <= 0) return;
     stop();
     ended();
-  }, everyMs);
+  });
   return stop;
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { every } from "./timer.ts";
+
 /** How often it is looked while the limit lasts. */
 const LOOKS = 10;
 
@@ -14,16 +16,15 @@ const LOOKS = 10;
  */
 export function watchForStall(pid: number, limitMs: number, stalled: () => void): () => void {
   let [known, since] = ["", performance.now()];
-  const timer = setInterval(() => {
+  const timer = every(Math.max(limitMs / LOOKS, 1), () => {
     const seen = timesOnProcessor(pid);
     if (seen !== known) [known, since] = [seen, performance.now()];
     else if (performance.now() - since >= limitMs) {
-      clearInterval(timer);
+      timer.cancel();
       stalled();
     }
-  }, Math.max(limitMs / LOOKS, 1));
-  Deno.unrefTimer(timer);
-  return () => clearInterval(timer);
+  }, { unref: true });
+  return () => timer.cancel();
 }
 
 /** How long it has run, and how often it has left the processor: the same text as long as it does not run. Empty when it is gone. */

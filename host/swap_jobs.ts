@@ -9,6 +9,7 @@ import { ControlError } from "../control/errors.ts";
 import { Errno } from "../ffi/errno.ts";
 import { fromWorker } from "./control_errors.ts";
 import { closeFd } from "../ffi/sys/file.ts";
+import { after, type Timer } from "./timer.ts";
 import type {
   RunSwap,
   SwapHooks,
@@ -47,7 +48,7 @@ class Queue {
   readonly #waiting: Task[] = [];
   #running: Task | undefined;
   #tracer: Tracer | undefined;
-  #linger: ReturnType<typeof setTimeout> | undefined;
+  #linger: Timer | undefined;
 
   constructor(start: StartTracer, lingerMs: number) {
     this.#start = start;
@@ -79,11 +80,10 @@ class Queue {
   /** Gives the tracer the next order, unless it has one; without orders it lingers. */
   #next(): void {
     if (this.#running !== undefined) return;
-    clearTimeout(this.#linger);
+    this.#linger?.cancel();
     const task = this.#waiting.shift();
     if (task === undefined) {
-      this.#linger = setTimeout(() => this.#endTracer(), this.#lingerMs);
-      Deno.unrefTimer(this.#linger);
+      this.#linger = after(this.#lingerMs, () => this.#endTracer(), { unref: true });
       return;
     }
     this.#running = task;

@@ -4,14 +4,16 @@
  * @module
  */
 
+import { after } from "./timer.ts";
+
 /** The promise's outcome, or undefined when it has none after so many milliseconds; a rejection after that is dropped. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
+  const timer = after(ms, resolve);
   try {
     return (await Promise.race([promise, timeout])) ?? undefined;
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
     promise.catch(() => {});
   }
 }
@@ -21,10 +23,10 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
   const finish = () => {
-    clearTimeout(timer);
+    timer.cancel();
     resolve();
   };
-  const timer = setTimeout(finish, ms);
+  const timer = after(ms, finish);
   signal.addEventListener("abort", finish, { once: true });
   return promise.finally(() => signal.removeEventListener("abort", finish));
 }

@@ -5,6 +5,7 @@
  */
 
 import { ControlError } from "../control/errors.ts";
+import { every } from "./timer.ts";
 
 /** How often it is looked, in milliseconds. */
 const everyMs = 10;
@@ -25,16 +26,16 @@ export interface UntracedWait {
  */
 export function whenUntraced(init: number, untraced: () => void): UntracedWait {
   if (isTraced(init) === undefined) throw new ControlError("invalid_params", `process ${init}: ESRCH`);
-  const timer = setInterval(() => {
+  const timer = every(everyMs, () => {
     const traced = isTraced(init);
     if (traced === true) return;
-    clearInterval(timer);
+    timer.cancel();
     if (traced === false) untraced();
-  }, everyMs);
+  });
   return {
-    cancel: () => clearInterval(timer),
+    cancel: () => timer.cancel(),
     now() {
-      clearInterval(timer);
+      timer.cancel();
       if (isTraced(init) === undefined) return false;
       untraced();
       return true;

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ControlError } from "../../control/errors.ts";
 import { createRunJob, type RunJob } from "../../host/namespace_jobs.ts";
 import { FakeWorker } from "./support/fake_worker.ts";
+import { firingClearedTimers } from "./support/late_timers.ts";
 
 function make(): { run: RunJob; workers: FakeWorker[] } {
   const workers: FakeWorker[] = [];
@@ -57,6 +58,21 @@ Deno.test("namespace jobs: a worker that was started ahead waits longer for its 
   await job;
   await turn();
   assertEquals(workers[0]!.terminated, true);
+});
+
+Deno.test("namespace jobs: a worker that has a job again is not ended, though its time was over in the same turn", async () => {
+  await firingClearedTimers(async () => {
+    const { run, workers } = make();
+    const first = run("close", { fd: 7 });
+    workers[0]!.post({ loaded: true });
+    workers[0]!.post(done);
+    await first;
+    const second = run("close", { fd: 8 });
+    await turn();
+    assertEquals(workers[0]!.terminated, false);
+    workers[0]!.post(done);
+    await second;
+  });
 });
 
 Deno.test("namespace jobs: a failure keeps errno and whether it was rolled back", async () => {

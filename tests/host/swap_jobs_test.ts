@@ -10,6 +10,7 @@ import type {
   TracerEvents,
   TracerRequest,
 } from "../../host/swap_messages.ts";
+import { firingClearedTimers } from "./support/late_timers.ts";
 
 /** A tracer that is no process: what it was sent can be looked at, and what it replies is said by the test. */
 class FakeTracer {
@@ -75,6 +76,21 @@ Deno.test("swap jobs: an order reaches a tracer started for it, its steps and ou
   assertEquals(steps, [["stopping", {}], ["moving", { processes: 1, tasks: 2 }]]);
   await turn();
   assertEquals(tracer.ended, true);
+});
+
+Deno.test("swap jobs: a tracer that has an order again is not ended, though its time was over in the same turn", async () => {
+  await firingClearedTimers(async () => {
+    const { run, tracers } = make();
+    const first = run(order("/a"));
+    const [tracer] = tracers as [FakeTracer];
+    tracer.reply({ outcome: moved });
+    await first;
+    const second = run(order("/b"));
+    await turn();
+    assertEquals([tracers.length, tracer.ended], [1, false]);
+    tracer.reply({ outcome: moved });
+    await second;
+  });
 });
 
 Deno.test("swap jobs: orders wait for each other, at one tracer", async () => {

@@ -143,7 +143,7 @@ export class Scene implements AsyncDisposable {
 
   /** What its daemons have told last, a line each, for people. */
   told(): string[] {
-    return this.#daemons.flatMap(({ events }) => events.slice(-30).map((event) => JSON.stringify(event)));
+    return this.#daemons.flatMap(({ events }) => events.slice(-10).map((event) => JSON.stringify(event)));
   }
 
   /** What mountinfo calls the file system's type. */
@@ -171,10 +171,12 @@ export function scenario(
       await test(scene);
       scene.sandbox.checkNoStubMounts();
     } catch (error) {
+      const told = scene.told();
       // What failed the test counts, and what it left behind is only told.
-      for (const line of scene.told()) console.error(line);
       await scene[Symbol.asyncDispose]().catch((leak) => console.error(leak.message));
-      throw error;
+      throw new Error([(error as Error).message, "what the daemons have told last:", ...told].join("\n"), {
+        cause: error,
+      });
     }
     await scene[Symbol.asyncDispose]();
     await until("the end of all that the scenario made", () => guest.more().length === 0).catch((error) => {
