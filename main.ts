@@ -1,4 +1,6 @@
 import { isIdleStage } from "./cli/hook_stages.ts";
+import { main } from "./cli/main.ts";
+import { processTerminal } from "./cli/terminal.ts";
 import { startAhead } from "./host/ahead.ts";
 
 if (import.meta.main) {
@@ -19,7 +21,5 @@ if (import.meta.main) {
     const { runZap } = await import("./host/zap_child.ts");
     Deno.exit(await runZap());
   }
-  const { main } = await import("./cli/main.ts");
-  const { processTerminal } = await import("./cli/terminal.ts");
   Deno.exit(await main(Deno.args, processTerminal()));
 }

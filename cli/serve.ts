@@ -1,5 +1,6 @@
+import { Errno } from "../ffi/errno.ts";
 import { type LogLevel, logLevels } from "../host/log.ts";
-import type { ServeOptions } from "../host/serve.ts";
+import { serve, type ServeOptions } from "../host/serve.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
@@ -28,11 +29,9 @@ export type ServeArguments = Omit<ServeOptions, "errno"> & { readonly errno: str
  * @throws {UsageError} when there is no such error
  */
 export async function runServe(options: ServeArguments, terminal: Terminal): Promise<number> {
-  const { Errno } = await import("../ffi/errno.ts");
   const { errno: name } = options;
   if (!Object.hasOwn(Errno, name)) throw new UsageError(`there is no error ${name}`);
   const errno = Errno[name as keyof typeof Errno];
-  const { serve } = await import("../host/serve.ts");
   return await serve({
     ...options,
     errno,

@@ -12,7 +12,10 @@ const spare: MountThread[] = [];
 
 /** Starts a mount worker ahead, unless there is one. */
 export function startAhead(): void {
-  if (spare.length === 0) spare.push(new MountThread(startMountWorker()));
+  if (spare.length > 0) return;
+  const thread = new MountThread(startMountWorker());
+  thread.rehearse();
+  spare.push(thread);
 }
 
 /** Where a daemon has its mount workers from. */

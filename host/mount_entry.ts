@@ -10,7 +10,8 @@
 import "./mount_worker.ts";
 import { checkMountpoint } from "./mountpoint_check.ts";
 import { workerError } from "./worker_error.ts";
-import type { PostedRequest, WorkerCalls, WorkerReply } from "./worker_messages.ts";
+import { rehearse } from "./rehearsal.ts";
+import type { PostedRequest, RehearsalOrder, WorkerCalls, WorkerReply } from "./worker_messages.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -42,8 +43,12 @@ try {
   // What fails here fails again, and is told, when a mount is asked for.
 }
 
-self.onmessage = (event: MessageEvent<PostedRequest>) => {
+let asked = false;
+
+self.onmessage = (event: MessageEvent<PostedRequest | RehearsalOrder>) => {
   const { data: request } = event;
+  if (request.type === "rehearse") return void rehearse(() => asked);
+  asked = true;
   if (request.type === "check" || request.type === "readNodes" || request.type === "readNoted") {
     void answer(request);
   } else serve.call(self, event);

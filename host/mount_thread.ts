@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { MountNumber, PostedRequest, WorkerMessage } from "./worker_messages.ts";
+import type { MountNumber, PostedRequest, RehearsalOrder, WorkerMessage } from "./worker_messages.ts";
 
 /** What belongs to one mount of a worker. None of these may throw. */
 export interface MountReceiver {
@@ -44,6 +44,12 @@ export class MountThread {
       queueMicrotask(() => receiver.lost(reason));
     }
     return mount;
+  }
+
+  /** Has a worker that nobody needs yet make itself ready for a restore. */
+  rehearse(): void {
+    const order: RehearsalOrder = { type: "rehearse" };
+    this.#worker.postMessage(order);
   }
 
   /** Sends a request. */

@@ -241,6 +241,11 @@ export type PostedRequest = {
   [C in WorkerCall]: WorkerCalls[C]["request"] & { readonly mount: MountNumber; readonly seq: number };
 }[WorkerCall];
 
+/** What a worker may be told before it has a mount, and does not answer: rehearsal.ts. */
+export interface RehearsalOrder {
+  readonly type: "rehearse";
+}
+
 /** A request for the mount worker itself; its entry (mount_entry.ts) answers the others. */
 export type WorkerRequest = Exclude<PostedRequest, CheckRequest | ReadNodesRequest | ReadNotedRequest>;
 

@@ -50,7 +50,6 @@ export async function bundle(program: Program, folder: string): Promise<BundledP
     "--frozen",
     "--platform=deno",
     "--code-splitting",
-    "--keep-names",
     `--outdir=${folder}`,
   ];
   const cwd = new URL("../", import.meta.url).pathname;
