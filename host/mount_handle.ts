@@ -86,6 +86,11 @@ export class MountHandle {
     this.#thread.leave(this.#mount);
   }
 
+  /** Whether another mount has the same worker. */
+  isBeside(other: MountHandle): boolean {
+    return this.#thread === other.#thread;
+  }
+
   /** Is done with the worker, which goes on without this mount. */
   part(): void {
     this.#close("it has been left");

@@ -20,7 +20,7 @@ export const defaultRoot: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
 /** Where mounts are and are being made: two must not be made at one path at a time. */
 export class Mountpoints {
   readonly #mounts: () => Iterable<ManagedMount>;
-  readonly #making = new Set<string>();
+  readonly #making = new Map<string, MountHandle>();
 
   /** `mounts`: those that there are. */
   constructor(mounts: () => Iterable<ManagedMount>) {
@@ -28,20 +28,31 @@ export class Mountpoints {
   }
 
   /**
-   * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since.
+   * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since; and it must not lie
+   * in a mount of the same worker, which would wait for itself on the way there, nor such a mount in it.
    *
+   * @param path without symlinks
+   * @param handle the mount's
    * @returns what to {@linkcode Mountpoints.letGo} when it is made
-   * @throws {ControlError} EBUSY
+   * @throws {ControlError} EBUSY, EDEADLK
    */
-  reserve(path: Uint8Array): string {
+  reserve(path: Uint8Array, handle: MountHandle): string {
     const key = pathText(path);
-    const others = [...this.#mounts()].filter((mount) => !mount.replaced);
-    if (this.#making.has(key) || others.some((mount) => pathText(mount.path) === key)) {
-      throw new ControlError("system", `cannot mount on ${key}: another mount is made there`, {
-        errno: "EBUSY",
-      });
+    const there = [...this.#mounts()].filter((mount) => !mount.replaced);
+    const others = new Map([
+      ...there.map((mount) => [pathText(mount.path), mount.handle] as const),
+      ...this.#making,
+    ]);
+    const refuse = (why: string, errno: string) => {
+      throw new ControlError("system", `cannot mount on ${key}: ${why}`, { errno });
+    };
+    if (others.has(key)) refuse("another mount is made there", "EBUSY");
+    for (const [other, beside] of others) {
+      if (!beside.isBeside(handle) || !(liesIn(key, other) || liesIn(other, key))) continue;
+      const [inner, outer] = liesIn(key, other) ? [key, other] : [other, key];
+      refuse(`of two stand-ins ${inner} lies in ${outer}: name both without symlinks`, "EDEADLK");
     }
-    this.#making.add(key);
+    this.#making.set(key, handle);
     return key;
   }
 
@@ -58,11 +69,15 @@ export class Mountpoints {
   refuseInsideStub({ id, mountpoint }: Params<"mount.create">): void {
     const path = pathText(mountpoint);
     for (const mount of this.#mounts()) {
-      if (mount.mode !== "stub" || mount.replaced || !path.startsWith(pathText(mount.path) + "/")) continue;
+      if (mount.mode !== "stub" || mount.replaced || !liesIn(path, pathText(mount.path))) continue;
       const message = `${path} lies in mount ${mount.id}, which is in stub mode`;
       throw new ControlError("wrong_mode", message, { mount: id, path, mode: "stub" });
     }
   }
+}
+
+function liesIn(path: string, directory: string): boolean {
+  return path.startsWith(`${directory}/`);
 }
 
 /**

@@ -181,7 +181,7 @@ export class Supervisor {
         ? new NodesReading([{ images, mountpoint: path }]).of(0, handle)
         : undefined;
       const populated = reading && await unlessAborted(reading, signal);
-      key = this.#mountpoints.reserve(path);
+      key = this.#mountpoints.reserve(path, handle);
       const root = params.root ?? populated?.root ?? defaultRoot;
       const entries = shared === undefined ? populated?.entries : "later";
       const identity = await mountWith(handle, { ...params, root }, path, entries, this.#context);

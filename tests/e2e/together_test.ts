@@ -79,6 +79,20 @@ await e2e("together: one that lies on another is made when that answers", async 
   assertEquals(mountsBelow(sandbox.path), []);
 }, { criu: true });
 
+await e2e("together: one that lies on another by a symlink is refused at once", async (sandbox, binary) => {
+  const { spfs, prepare } = await dumped(sandbox, binary, { "a": 1000, "a/b": 2000 });
+  Deno.symlinkSync("a", sandbox.at("link"));
+  const mounts = ["a", "link/b"].map((name) => (
+    { mountpoint: sandbox.at(name), replace: { source: "/nowhere", type: "bind" } }
+  ));
+  for (const order of [mounts, mounts.toReversed()]) {
+    const refused = await assertRejects(() => prepare({ config: { mounts: order } })) as ControlError;
+    assertEquals([refused.kind, refused.data.errno], ["system", "EDEADLK"], refused.message);
+    assertEquals(mountsBelow(sandbox.path), []);
+  }
+  await spfs.quit();
+}, { criu: true });
+
 await e2e("together: who does not wait for the nodes finds them all the same", async (sandbox, binary) => {
   const { paths, spfs, prepare } = await dumped(sandbox, binary, { one: 1000, two: 2000, "two/on": 3000 });
   const { mounts } = await prepare({ fillWithinMs: 30_000 });
@@ -109,7 +123,7 @@ await e2e(
 
 await e2e("together: images that take longer than they may end the stand-ins", async (sandbox, binary) => {
   const { spfs, prepare } = await dumped(sandbox, binary, { one: 1000, two: 2000 });
-  await prepare({ fillWithinMs: 1 }); // loading what reads them takes longer
+  await prepare({ fillWithinMs: 1 }); // reading them takes longer
   const refused = await assertRejects(() => spfs.call("restore.check", {})) as ControlError;
   assertEquals([refused.kind, refused.data.errno], ["system", "ETIMEDOUT"]);
   assertEquals(mountsBelow(sandbox.path), []);
