@@ -60,6 +60,8 @@ class TreeZap {
   readonly #level: number;
   readonly #sources = new Map<string, ImageSource>();
   readonly #pages = new Map<string, ImagePages>();
+  /** What processes have mapped that are not of the tree; looked for when it is first asked for. */
+  #others: readonly Area[] | undefined;
 
   /** @throws {SysError} ESRCH */
   constructor(order: ZapOrder) {
@@ -87,7 +89,7 @@ class TreeZap {
     const before = areas.map((area) => naming(mount, area, () => this.#count(area, mount)));
     const dropped = sum(before.map(({ copies }) => copies));
     if (dropped === 0) return undefined;
-    refuseOthers(file, pids);
+    refuseOthers(file, this.#others ??= othersAreas(pids, this.#order.mounts));
     const saved = areas.map((area) => naming(mount, area, () => this.#save(area, mount)));
     empty(file);
     areas.forEach((area, at) => naming(mount, area, () => putBack(area.pid, saved[at]!)));
@@ -204,18 +206,20 @@ function mappedFiles(pids: readonly number[], mounts: readonly ZapMount[]): Iter
   return files.values();
 }
 
-/** Who is not of the tree would lose what it has written. @throws {ControlError} naming it */
-function refuseOthers({ mount, ino, areas }: MappedFile, pids: readonly number[]): void {
+/** The private mappings of processes that are not of the tree. */
+function othersAreas(pids: readonly number[], mounts: readonly ZapMount[]): Area[] {
   const tree = new Set(pids);
-  for (const pid of allProcesses()) {
-    if (tree.has(pid)) continue;
-    const own = areasOf(pid, [mount]).filter(({ vma }) => vma.ino === ino && hasOwn(pid, vma));
-    if (own.length === 0) continue;
-    const what = `process ${pid}, which is not of the tree, has written to a private mapping of ${
-      pathOf(areas[0]!)
-    }`;
-    throw new ControlError("busy", `mount ${mount.id}: ${what}`, { mount: mount.id });
-  }
+  return allProcesses().filter((pid) => !tree.has(pid)).flatMap((pid) => areasOf(pid, mounts));
+}
+
+/** Who is not of the tree would lose what it has written. @throws {ControlError} naming it */
+function refuseOthers({ mount, ino, areas }: MappedFile, others: readonly Area[]): void {
+  const { major, minor } = mount;
+  const isOfFile = (vma: Vma) => vma.ino === ino && vma.major === major && vma.minor === minor;
+  const writer = others.find(({ pid, vma }) => isOfFile(vma) && hasOwn(pid, vma));
+  if (writer === undefined) return;
+  const what = `process ${writer.pid}, which is not of the tree, has written to a private mapping of`;
+  throw new ControlError("busy", `mount ${mount.id}: ${what} ${pathOf(areas[0]!)}`, { mount: mount.id });
 }
 
 function hasOwn(pid: number, { start, end }: Vma): boolean {
