@@ -58,8 +58,6 @@ export class RestoreMethods {
     request: RequestContext,
   ): Promise<Result<"restore.prepare">> {
     const { images, config, process, fillWithinMs } = params;
-    this.#prepared = [];
-    this.#filling = undefined;
     const asked = { directory: images, mounts: config.mounts, types: config.types };
     const noted = needsNoted(config) ? await this.#parts.noted(asked, request.signal) : nothingNoted;
     const orders = planRestore(images, config, noted);
@@ -69,16 +67,23 @@ export class RestoreMethods {
         : `, and none of type ${config.types.join(" or ")} was noted at dump`;
       throw new ControlError("invalid_params", `config: names no mount${why}`);
     }
-    if (process !== undefined) this.#watch(process);
+    const watch = process === undefined ? undefined : this.#watch(process);
     let made: readonly StandIn[];
     try {
-      const standIns = await makeStandIns(orders, request, this.#parts, this.#context, fillWithinMs);
+      const signal = watch === undefined ? request.signal : AbortSignal.any([request.signal, watch.ended]);
+      const making = { ...request, signal };
+      const standIns = await makeStandIns(orders, making, this.#parts, this.#context, fillWithinMs);
       made = standIns.made;
-      this.#filling = standIns.filling;
       if (fillWithinMs === undefined) await standIns.filling;
+      this.#filling = standIns.filling;
     } catch (error) {
-      this.#endWatch();
+      // What was prepared before is as it was.
+      watch?.stop();
       throw error;
+    }
+    if (watch !== undefined) {
+      this.#endWatch();
+      this.#unwatch = watch.stop;
     }
     this.#prepared = this.#parts.selected();
     // For the real file systems, which are looked for as soon as CRIU is done. CRIU needs the processors first.
@@ -157,19 +162,25 @@ export class RestoreMethods {
     return mounts;
   }
 
-  /** A restore that fails tells nobody: it is over when the process that restores has ended. */
-  #watch(process: number): void {
-    this.#endWatch();
-    this.#unwatch = watchProcess(process, () => {
+  /**
+   * A restore that fails tells nobody: it is over when the process that restores has ended.
+   *
+   * @returns `ended`: aborted by that, for what is still being made
+   */
+  #watch(process: number): { ended: AbortSignal; stop: () => void } {
+    const over = new AbortController();
+    const stop = watchProcess(process, () => {
       // With its end it has let the tree go.
       if (this.#releasing?.now()) return;
+      const text = `process ${process} has ended before the restore was released`;
+      over.abort(new ControlError("cancelled", text));
       this.#endWatch();
       for (const mount of this.#parts.selected()) {
-        const text = `process ${process} has ended before the restore was released: the stand-in ends`;
-        this.#context.log.write("warn", text, { mount: mount.id });
+        this.#context.log.write("warn", `${text}: the stand-in ends`, { mount: mount.id });
         void this.#parts.end(mount, Errno.EIO);
       }
     });
+    return { ended: over.signal, stop };
   }
 
   #endWatch(): void {

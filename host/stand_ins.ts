@@ -131,6 +131,7 @@ class Making {
   /** Makes a stand-in and orders its replacement; when the latter fails, the stand-in is taken away again. */
   async #mountOne(order: MountOrders, thread: MountThread): Promise<void> {
     const { create, replace } = order;
+    using _thread = thread.hold(); // it ends if nothing comes of it
     const { id, mountpoint, createdNow } = await this.#parts.create(create, this.#request, thread);
     const mount = this.#parts.selected().find((mount) => mount.id === id);
     if (mount === undefined) throw new ControlError("mount_lost", `mount ${id} is gone`, { mount: id });

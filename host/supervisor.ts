@@ -84,7 +84,8 @@ export class Supervisor {
       create: (params, request, thread) => this.#tracked(this.#create(params, request, thread)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
-      noted: (request, signal) => readNoted(request, signal, this.#context),
+      noted: (request, signal) =>
+        readNoted(request, AbortSignal.any([signal, this.#stop.signal]), this.#context),
       selected: () => this.#selected("all"),
       end: (mount, errno) => this.#end(mount, errno),
     });

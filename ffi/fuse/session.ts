@@ -110,7 +110,10 @@ export class Session implements Disposable {
     this.#viaLibfuse = libfuseChannel(options.library.symbols);
     this.#viaDevice = deviceChannel(() => this.#device);
     using undo = new DisposableStack();
-    undo.defer(() => closeFd(device));
+    undo.defer(() => {
+      // Later the session has it, under another number.
+      if (this.#device < 0) closeFd(device);
+    });
     const session = this.#create(options.handlers);
     if (options.direct) this.#dispatched.clear();
     undo.defer(() => {
