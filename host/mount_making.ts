@@ -17,10 +17,43 @@ import type { CreateRequest, CreateResult, RootAttributes } from "./worker_messa
 /** What a root directory is like of which nothing is said. */
 export const defaultRoot: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
 
+/**
+ * Mounts that are made at the same time and filled later. None is made before the mountpoints of all are checked: a path that leads through one of
+ * them waits until that one is filled, and a worker that waits for another path checks no more of them.
+ */
+export class Layer {
+  readonly #all = Promise.withResolvers<void>();
+  #unchecked: number;
+  #failure: unknown;
+
+  /** So many mounts. */
+  constructor(mounts: number) {
+    this.#unchecked = mounts;
+    this.#all.promise.catch(() => {}); // the failure is told by whom it happened to
+  }
+
+  /** The mountpoint of one more is checked, or it is there already. Resolves when that is so for all, rejects when one has failed. */
+  checked(): Promise<void> {
+    if (--this.#unchecked === 0) this.#all.resolve();
+    return this.#all.promise;
+  }
+
+  /** Why the first of those that cannot be made cannot. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** One cannot be made. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#all.reject(error);
+  }
+}
+
 /** Where mounts are and are being made: two must not be made at one path at a time. */
 export class Mountpoints {
   readonly #mounts: () => Iterable<ManagedMount>;
-  readonly #making = new Map<string, MountHandle>();
+  readonly #making = new Map<string, Place>();
 
   /** `mounts`: those that there are. */
   constructor(mounts: () => Iterable<ManagedMount>) {
@@ -29,18 +62,18 @@ export class Mountpoints {
 
   /**
    * Keeps a mountpoint for one mount. It was free when it was looked at, but another mount may have been made there since; and it must not lie
-   * in a mount of the same worker, which would wait for itself on the way there, nor such a mount in it.
+   * in a mount of the same worker or layer, for which it would wait on the way there and be waited for, nor such a mount in it.
    *
    * @param path without symlinks
-   * @param handle the mount's
+   * @param place the mount's worker, and its layer
    * @returns what to {@linkcode Mountpoints.letGo} when it is made
    * @throws {ControlError} EBUSY, EDEADLK
    */
-  reserve(path: Uint8Array, handle: MountHandle): string {
+  reserve(path: Uint8Array, place: Place): string {
     const key = pathText(path);
     const there = [...this.#mounts()].filter((mount) => !mount.replaced);
-    const others = new Map([
-      ...there.map((mount) => [pathText(mount.path), mount.handle] as const),
+    const others = new Map<string, Place>([
+      ...there.map((mount) => [pathText(mount.path), { handle: mount.handle, layer: undefined }] as const),
       ...this.#making,
     ]);
     const refuse = (why: string, errno: string) => {
@@ -48,11 +81,11 @@ export class Mountpoints {
     };
     if (others.has(key)) refuse("another mount is made there", "EBUSY");
     for (const [other, beside] of others) {
-      if (!beside.isBeside(handle) || !(liesIn(key, other) || liesIn(other, key))) continue;
+      if (!isTogether(place, beside) || !(liesIn(key, other) || liesIn(other, key))) continue;
       const [inner, outer] = liesIn(key, other) ? [key, other] : [other, key];
       refuse(`of two stand-ins ${inner} lies in ${outer}: name both without symlinks`, "EDEADLK");
     }
-    this.#making.set(key, handle);
+    this.#making.set(key, place);
     return key;
   }
 
@@ -74,6 +107,16 @@ export class Mountpoints {
       throw new ControlError("wrong_mode", message, { mount: id, path, mode: "stub" });
     }
   }
+}
+
+/** By whom a mount is made, and with which others. */
+interface Place {
+  readonly handle: MountHandle;
+  readonly layer: Layer | undefined;
+}
+
+function isTogether(one: Place, other: Place): boolean {
+  return one.handle.isBeside(other.handle) || (one.layer !== undefined && one.layer === other.layer);
 }
 
 function liesIn(path: string, directory: string): boolean {

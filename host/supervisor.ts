@@ -18,7 +18,7 @@ import { NodesReading, readNoted } from "./images_jobs.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
-import { defaultRoot, Mountpoints, mountWith } from "./mount_making.ts";
+import { defaultRoot, type Layer, Mountpoints, mountWith } from "./mount_making.ts";
 import type { MountThread } from "./mount_thread.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { RestoreMethods } from "./restore_methods.ts";
@@ -81,7 +81,7 @@ export class Supervisor {
     });
     const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
     const restore = new RestoreMethods(this.#context, {
-      create: (params, request, thread) => this.#tracked(this.#create(params, request, thread)),
+      create: (params, request, thread, layer) => this.#tracked(this.#create(params, request, thread, layer)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
       noted: (request, signal) =>
@@ -154,18 +154,25 @@ export class Supervisor {
     return work.finally(() => this.#unfinished.delete(work));
   }
 
-  /** @param shared the worker of the mounts of one restore, which fills this mount later */
+  /**
+   * @param shared the worker of the mounts of one restore, which fills this mount later
+   * @param layer with which others it is made
+   */
   async #create(
     given: Params<"mount.create">,
     request: RequestContext,
     shared?: MountThread,
+    layer?: Layer,
   ): Promise<Result<"mount.create">> {
     const { id, mountpoint, images } = given;
     // Without images the attributes are the same whether they are said or not.
     const params = images === undefined ? { ...given, root: given.root ?? defaultRoot } : given;
     const existing = this.#mounts.get(id);
     if (existing !== undefined && existing.ending === undefined) {
-      if (sameParams(existing.params, params)) return createResult(existing, false);
+      if (sameParams(existing.params, params)) {
+        void layer?.checked();
+        return createResult(existing, false);
+      }
       throw new ControlError("conflict", `mount ${id} exists with other parameters`, { mount: id });
     }
     await existing?.ending;
@@ -182,7 +189,8 @@ export class Supervisor {
         ? new NodesReading([{ images, mountpoint: path }]).of(0, handle)
         : undefined;
       const populated = reading && await unlessAborted(reading, signal);
-      key = this.#mountpoints.reserve(path, handle);
+      if (layer !== undefined) await unlessAborted(layer.checked(), signal);
+      key = this.#mountpoints.reserve(path, { handle, layer });
       const root = params.root ?? populated?.root ?? defaultRoot;
       const entries = shared === undefined ? populated?.entries : "later";
       const identity = await mountWith(handle, { ...params, root }, path, entries, this.#context);

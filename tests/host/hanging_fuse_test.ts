@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Place, TestDaemon } from "./support/daemon.ts";
 import { refused, waiting } from "./support/scenes.ts";
+import { mountsBelow } from "../e2e/support/proc.ts";
 import { requires } from "../support/requirements.ts";
 
 const { ignore } = await requires({ fuse: true, programs: ["unshare", "nsenter"] });
@@ -42,6 +43,23 @@ test("an attempt that hangs is cancelled at once, and the mount can be replaced 
   await daemon.event("mount.gone");
   await other.client.call("quit", { force: true });
   assertEquals((await other.ended()).code, 0);
+});
+
+test("a mountpoint that hangs keeps neither the cancel of its restore nor the daemon's end waiting", async () => {
+  await using place = await Place.make("mnt", "real", "dead");
+  const other = await hangingAt(place);
+  const daemon = await TestDaemon.start(place);
+  const cancel = new AbortController();
+  const replace = { source: place.path("real"), type: "bind" };
+  const mounts = ["mnt", "dead/sub"].map((name) => ({ mountpoint: place.path(name), replace }));
+  const order = { images: place.path("images"), config: { mounts } };
+  const prepared = daemon.client.call("restore.prepare", order, { signal: cancel.signal });
+  await other.event("request.parked", ({ count }) => count === 1);
+  cancel.abort();
+  await refused(prepared, "cancelled");
+  await daemon.client.call("quit", {});
+  assertEquals((await daemon.ended()).code, 0);
+  assertEquals(mountsBelow(place.path("mnt")), []);
 });
 
 test("an attempt that hangs ends with the deadline", async () => {
