@@ -12,6 +12,7 @@ import { FuseConnection } from "./fuse_connection.ts";
 import type { ManagedMount } from "./managed_mount.ts";
 import { removeUnfinished } from "./mount_ending.ts";
 import type { MountHandle } from "./mount_handle.ts";
+import type { MountThread } from "./mount_thread.ts";
 import type { CreateRequest, CreateResult, RootAttributes } from "./worker_messages.ts";
 
 /** What a root directory is like of which nothing is said. */
@@ -50,6 +51,14 @@ export class Layer {
   }
 }
 
+/** How a mount of a restore is made. */
+export interface Together {
+  /** By which worker, which fills it later. */
+  readonly thread: MountThread;
+  /** With which others. */
+  readonly layer: Layer;
+}
+
 /** Where mounts are and are being made: two must not be made at one path at a time. */
 export class Mountpoints {
   readonly #mounts: () => Iterable<ManagedMount>;
@@ -81,9 +90,11 @@ export class Mountpoints {
     };
     if (others.has(key)) refuse("another mount is made there", "EBUSY");
     for (const [other, beside] of others) {
-      if (!isTogether(place, beside) || !(liesIn(key, other) || liesIn(other, key))) continue;
-      const [inner, outer] = liesIn(key, other) ? [key, other] : [other, key];
-      refuse(`of two stand-ins ${inner} lies in ${outer}: name both without symlinks`, "EDEADLK");
+      if (!isTogether(place, beside)) continue;
+      for (const [inner, outer] of [[key, other], [other, key]] as const) {
+        if (!liesIn(inner, outer)) continue;
+        refuse(`of two stand-ins ${inner} lies in ${outer}: name both without symlinks`, "EDEADLK");
+      }
     }
     this.#making.set(key, place);
     return key;

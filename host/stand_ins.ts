@@ -17,19 +17,18 @@ import { asControlError } from "./control_errors.ts";
 import type { DaemonContext } from "./daemon_context.ts";
 import { NodesReading } from "./images_jobs.ts";
 import type { ManagedMount } from "./managed_mount.ts";
-import { defaultRoot, Layer } from "./mount_making.ts";
+import { defaultRoot, Layer, type Together } from "./mount_making.ts";
 import type { MountThread } from "./mount_thread.ts";
 import { isFromAnother, layersOf, type MountOrders } from "./restore_plan.ts";
 import { unlessAborted, within } from "./time_limit.ts";
 
 /** What stand-ins are made by. */
 export interface StandInParts {
-  /** `mount.create`, by this worker, of a mount that is filled later; it tells the layer that its mountpoint is checked, or fails. */
+  /** `mount.create` of a mount that is filled later; it tells the layer that its mountpoint is checked, or fails. */
   create(
     params: Params<"mount.create">,
     request: RequestContext,
-    thread: MountThread,
-    layer: Layer,
+    together: Together,
   ): Promise<Result<"mount.create">>;
   /** `mount.replace`. */
   replace(params: Params<"mount.replace">, request: RequestContext): Promise<Result<"mount.replace">>;
@@ -124,7 +123,7 @@ class Making {
   ): Promise<void> {
     const layer = new Layer(orders.length);
     const settled = await Promise.allSettled(
-      orders.map((order) => this.#mountOne(order, threadFor(order), layer)),
+      orders.map((order) => this.#mountOne(order, { thread: threadFor(order), layer })),
     );
     const failed = settled.find((result) => result.status === "rejected");
     if (failed === undefined) return;
@@ -133,11 +132,11 @@ class Making {
   }
 
   /** Makes a stand-in and orders its replacement; when the latter fails, the stand-in is taken away again. */
-  async #mountOne(order: MountOrders, thread: MountThread, layer: Layer): Promise<void> {
+  async #mountOne(order: MountOrders, together: Together): Promise<void> {
     const { create, replace } = order;
-    using _thread = thread.hold(); // it ends if nothing comes of it
-    const creating = this.#parts.create(create, this.#request, thread, layer);
-    creating.catch((error) => layer.fail(error));
+    using _thread = together.thread.hold(); // it ends if nothing comes of it
+    const creating = this.#parts.create(create, this.#request, together);
+    creating.catch((error) => together.layer.fail(error));
     const { id, mountpoint, createdNow } = await creating;
     const mount = this.#parts.selected().find((mount) => mount.id === id);
     if (mount === undefined) throw new ControlError("mount_lost", `mount ${id} is gone`, { mount: id });

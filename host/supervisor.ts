@@ -18,7 +18,7 @@ import { NodesReading, readNoted } from "./images_jobs.ts";
 import { ManagedMount } from "./managed_mount.ts";
 import { endMount, mountEnded } from "./mount_ending.ts";
 import { MountHandle } from "./mount_handle.ts";
-import { defaultRoot, type Layer, Mountpoints, mountWith } from "./mount_making.ts";
+import { defaultRoot, Mountpoints, mountWith, type Together } from "./mount_making.ts";
 import type { MountThread } from "./mount_thread.ts";
 import { ReplaceMethods } from "./replace_methods.ts";
 import { RestoreMethods } from "./restore_methods.ts";
@@ -81,7 +81,7 @@ export class Supervisor {
     });
     const swap = new SwapMethods(this.#context, () => this.#mounts.values(), this.#stop.signal);
     const restore = new RestoreMethods(this.#context, {
-      create: (params, request, thread, layer) => this.#tracked(this.#create(params, request, thread, layer)),
+      create: (params, request, together) => this.#tracked(this.#create(params, request, together)),
       setMode: (params) => this.#setMode(params),
       replace: (params, request) => replace.replace(params, request),
       noted: (request, signal) =>
@@ -154,15 +154,11 @@ export class Supervisor {
     return work.finally(() => this.#unfinished.delete(work));
   }
 
-  /**
-   * @param shared the worker of the mounts of one restore, which fills this mount later
-   * @param layer with which others it is made
-   */
+  /** @param together a mount of a restore; undefined for one by itself, which has a worker of its own and its nodes at once */
   async #create(
     given: Params<"mount.create">,
     request: RequestContext,
-    shared?: MountThread,
-    layer?: Layer,
+    together?: Together,
   ): Promise<Result<"mount.create">> {
     const { id, mountpoint, images } = given;
     // Without images the attributes are the same whether they are said or not.
@@ -170,7 +166,7 @@ export class Supervisor {
     const existing = this.#mounts.get(id);
     if (existing !== undefined && existing.ending === undefined) {
       if (sameParams(existing.params, params)) {
-        void layer?.checked();
+        void together?.layer.checked();
         return createResult(existing, false);
       }
       throw new ControlError("conflict", `mount ${id} exists with other parameters`, { mount: id });
@@ -180,19 +176,19 @@ export class Supervisor {
     const data = { mount: id, path: pathText(mountpoint) };
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     const gone = Promise.withResolvers<GoneEvent>();
-    const handle = this.#join(shared ?? this.#context.takeMountThread(), id, gone);
+    const handle = this.#join(together?.thread ?? this.#context.takeMountThread(), id, gone);
     let key: string | undefined;
     try {
       await this.#ready;
       const { path } = await unlessAborted(handle.call("check", { mountpoint }), signal);
-      const reading = shared === undefined && images !== undefined
+      const reading = together === undefined && images !== undefined
         ? new NodesReading([{ images, mountpoint: path }]).of(0, handle)
         : undefined;
       const populated = reading && await unlessAborted(reading, signal);
-      if (layer !== undefined) await unlessAborted(layer.checked(), signal);
-      key = this.#mountpoints.reserve(path, { handle, layer });
+      if (together !== undefined) await unlessAborted(together.layer.checked(), signal);
+      key = this.#mountpoints.reserve(path, { handle, layer: together?.layer });
       const root = params.root ?? populated?.root ?? defaultRoot;
-      const entries = shared === undefined ? populated?.entries : "later";
+      const entries = together === undefined ? populated?.entries : "later";
       const identity = await mountWith(handle, { ...params, root }, path, entries, this.#context);
       const mount = new ManagedMount(params, path, handle, identity, gone);
       mount.populated = populated && { nodes: populated.entries.length, noted: populated.noted };

@@ -82,10 +82,13 @@ await e2e("together: one that lies on another is made when that answers", async 
 await e2e("together: one that lies on another by a symlink is refused at once", async (sandbox, binary) => {
   const { spfs, prepare } = await dumped(sandbox, binary, { "a": 1000, "a/b": 2000 });
   Deno.symlinkSync("a", sandbox.at("link"));
-  const mounts = ["a", "link/b"].map((name) => (
-    { mountpoint: sandbox.at(name), replace: { source: "/nowhere", type: "bind" } }
-  ));
-  for (const order of [mounts, mounts.toReversed()]) {
+  const orders = ["/nowhere", sandbox.at("a/b")].flatMap((source) => { // by the same worker, and by its own
+    const mounts = ["a", "link/b"].map((name) => (
+      { mountpoint: sandbox.at(name), replace: { source: name === "a" ? "/nowhere" : source, type: "bind" } }
+    ));
+    return [mounts, mounts.toReversed()];
+  });
+  for (const order of orders) {
     const refused = await assertRejects(() => prepare({ config: { mounts: order } })) as ControlError;
     assertEquals([refused.kind, refused.data.errno], ["system", "EDEADLK"], refused.message);
     assertEquals(mountsBelow(sandbox.path), []);
