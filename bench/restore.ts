@@ -1,21 +1,22 @@
 /**
  * What a restore by CRIU takes longer for spfs: the same images are restored onto the real mounts, and onto stand-ins that are made of the
- * images, by CRIU's action script, by its plugin and by `spfs restore`, in turn.
+ * images, by CRIU's action script, by its plugin, starting the daemon or finding it there, and by `spfs restore`, in turn.
  *
  * @module
  */
 import { run } from "../tests/e2e/support/child.ts";
 import { Images } from "../tests/e2e/support/criu.ts";
-import { isAlive, mountsBelow, until } from "../tests/e2e/support/proc.ts";
+import { cpuTimeNs, isAlive, mountsBelow, until } from "../tests/e2e/support/proc.ts";
 import type { Sandbox } from "../tests/e2e/support/sandbox.ts";
 import type { Binary } from "../tests/e2e/support/spfs.ts";
 import { compile } from "../tests/e2e/support/victims.ts";
-import { ways } from "../tests/e2e/support/ways.ts";
+import { byPlugin, startAhead, ways } from "../tests/e2e/support/ways.ts";
 import { exists } from "../tools/cache_directory.ts";
 import { pluginPath } from "../tools/plugin.ts";
 import { type Figure, figure } from "./statistics.ts";
 
 const SOURCE = new URL("programs/restored.c", import.meta.url).pathname;
+const [REST_LOOKS, REST_NS] = [20, 1_000_000];
 const [PROCESSES, FILES, MOUNTS] = [50, 10, 3];
 
 /** How long `criu restore --restore-detached` ran, in milliseconds. */
@@ -74,7 +75,9 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
   };
   const options = ["--pidfile", pidfile];
   const hasPlugin = await exists(pluginPath);
-  const usable = ways.filter(({ needs }) => !needs.plugin || hasPlugin);
+  const started = ways.map((way) => ({ name: way.name, way, isAhead: false }));
+  const contestants = [...started, { name: "plugin, daemon there before", way: byPlugin, isAhead: true }];
+  const usable = contestants.filter(({ way }) => !way.needs.plugin || hasPlugin);
   const configure = (sources: readonly string[]) =>
     Deno.writeTextFileSync(
       `${images.directory}/spfs-restore.json`,
@@ -87,16 +90,19 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
       }),
     );
   const without: number[] = [];
-  const times = usable.map((way) => ({ way, away: [] as number[], there: [] as number[] }));
+  const times = usable.map((contestant) => ({ ...contestant, away: [] as number[], there: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     await mountReals();
     without.push(await timed(() => images.restorePlainly(options)));
     await clear();
 
-    for (const { way, away, there } of times) {
-      const throughSpfs = () => way.restore(images, { binary, runtime, options });
+    for (const { way, isAhead, away, there } of times) {
+      const throughSpfs = async () => {
+        if (isAhead) await atRest((await startAhead(sandbox, { binary, runtime })).pid);
+        return await timed(() => way.restore(images, { binary, runtime, options }));
+      };
       configure(reals.map((real) => `${real}.away`));
-      away.push(await timed(throughSpfs));
+      away.push(await throughSpfs());
       reals.forEach((real) => Deno.renameSync(real, `${real}.away`));
       const isReplaced = () => mountsBelow(sandbox.path).every(({ fstype }) => fstype !== "fuse.spfs");
       await until("the real file systems", isReplaced);
@@ -104,15 +110,15 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
       reals.forEach((real) => Deno.renameSync(`${real}.away`, real));
 
       configure(reals);
-      there.push(await timed(throughSpfs));
+      there.push(await throughSpfs());
       await clear();
     }
   }
   const withoutMs = figure(without);
   const added = ({ median }: Figure) => Math.round(median - withoutMs.median);
-  const results = times.map(({ way, away, there }) => {
+  const results = times.map(({ name, away, there }) => {
     const [awayMs, thereMs] = [figure(away), figure(there)];
-    return [way.name, { awayMs, thereMs, addedMs: { away: added(awayMs), there: added(thereMs) } }] as const;
+    return [name, { awayMs, thereMs, addedMs: { away: added(awayMs), there: added(thereMs) } }] as const;
   });
   return {
     processes: PROCESSES,
@@ -121,6 +127,17 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
     withoutMs,
     ways: Object.fromEntries(results),
   };
+}
+
+/** Waits until a process has used next to nothing of a processor in so many looks in a row. */
+async function atRest(pid: number): Promise<void> {
+  let [used, looks] = [0, 0];
+  await until("the daemon's rest", () => {
+    const before = used;
+    used = cpuTimeNs(pid);
+    looks = used - before < REST_NS ? looks + 1 : 0;
+    return looks === REST_LOOKS;
+  });
 }
 
 function names(what: string): string[] {

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "join.h"
 #include "json.h"
 #include "log.h"
 #include "spawn.h"
@@ -261,10 +262,12 @@ int daemon_patience(void)
 	return -1;
 }
 
-const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params)
+static const char introduction[] = "initialize";
+static const char about[] = "{\"client\":{\"name\":\"criu-plugin\"},\"protocol\":{\"major\":1},\"onEof\":\"linger\",\"events\":[\"mount.lost\"]}";
+
+/* Both are sent at once: it is still to come up. */
+static const char *begin_started(struct daemon *daemon, const char *method, const char *params)
 {
-	*daemon = (struct daemon)NO_DAEMON;
-	daemon->timeout_ms = timeout_ms;
 	int log = open_log();
 	if (log < 0)
 		return NULL;
@@ -277,10 +280,41 @@ const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *meth
 	daemon->pidfd = spawned.pidfd;
 	daemon->to = spawned.to;
 	daemon->from = spawned.from;
-	const char *first = "initialize";
-	const char *about = "{\"client\":{\"name\":\"criu-plugin\"},\"protocol\":{\"major\":1},\"onEof\":\"linger\",\"events\":[\"mount.lost\"]}";
-	bool asked = ask(daemon, first, about, false) && ask(daemon, method, params, false);
-	const char *result = asked && hear(daemon, first, false) != NULL ? hear(daemon, method, false) : NULL;
+	bool asked = ask(daemon, introduction, about, false) && ask(daemon, method, params, false);
+	return asked && hear(daemon, introduction, false) != NULL ? hear(daemon, method, false) : NULL;
+}
+
+/* A restore is undone by ending its daemon: one with somebody's mounts is left alone. */
+static const char *begin_joined(struct daemon *daemon, const struct joined *joined, const char *path, const char *method,
+				const char *params)
+{
+	daemon->pidfd = joined->pidfd;
+	daemon->to = joined->to;
+	daemon->from = joined->from;
+	bool known = daemon_call(daemon, introduction, about, false) != NULL;
+	const char *mounts = known ? json_member(daemon_call(daemon, "status", "{}", false), "mounts") : NULL;
+	if (mounts != NULL && json_next(mounts, NULL) == NULL) {
+		log_info("the daemon at %s", path);
+		return daemon_call(daemon, method, params, false);
+	}
+	if (mounts != NULL)
+		log_error("the daemon at %s has mounts already; a restore needs one of its own", path);
+	daemon_leave(daemon);
+	return NULL;
+}
+
+const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params)
+{
+	*daemon = (struct daemon)NO_DAEMON;
+	daemon->timeout_ms = timeout_ms;
+	const char *path = getenv("SPFS_SOCKET");
+	struct joined joined;
+	enum join join = path != NULL && *path != 0 ? join_daemon(path, &joined) : JOIN_NOBODY;
+	const char *result = NULL;
+	if (join == JOIN_DONE)
+		result = begin_joined(daemon, &joined, path, method, params);
+	else if (join == JOIN_NOBODY)
+		result = begin_started(daemon, method, params);
 	if (result == NULL)
 		daemon_end(daemon);
 	return result;

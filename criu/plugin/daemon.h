@@ -1,4 +1,7 @@
-/* `spfs serve` as a process that CRIU has started and can lose sight of, and the control protocol on its stdin and stdout. */
+/*
+ * `spfs serve` as a process that CRIU can lose sight of, and the control protocol: on the stdin and stdout of one that it has started, or on the
+ * socket of one that was there before.
+ */
 #ifndef SPFS_DAEMON_H
 #define SPFS_DAEMON_H
 
@@ -6,10 +9,10 @@
 
 #include "text.h"
 
-/* One that is started; -1 for what there is not. */
+/* One that is used; -1 for what there is not. */
 struct daemon {
 	int pidfd;
-	/* Our ends of the pipes that are its stdin and its stdout; they do not block. */
+	/* Our ends of the pipes that are its stdin and its stdout, or the connection twice; they do not block. */
 	int to, from;
 	/* How long it may take to answer, in milliseconds: $SPFS_TIMEOUT. */
 	int timeout_ms;
@@ -28,9 +31,10 @@ struct daemon {
 int daemon_patience(void);
 
 /*
- * Starts $SPFS_PROGRAM, or spfs in PATH, in a session of its own and as nobody's child, introduces itself, and calls a first method, which it
- * finds when it is up. Its log is appended to $SPFS_LOG, or to spfs.log in the working directory. Returns the result, which is good until the
- * next call, or NULL when it cannot be used: it is ended then, and CRIU's log says why.
+ * Begins the conversation with a daemon of this restore's own: introduces itself, and calls a first method. It is the one that listens at
+ * $SPFS_SOCKET already and has no mount, or $SPFS_PROGRAM, or spfs in PATH, which is started in a session of its own and as nobody's child; the
+ * log of that is appended to $SPFS_LOG, or to spfs.log in the working directory. Returns the result, which is good until the next call, or NULL
+ * when it cannot be used: CRIU's log says why, and it is ended then, unless it has mounts of somebody else.
  */
 const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params);
 

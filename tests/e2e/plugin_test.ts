@@ -1,11 +1,12 @@
 /** What is the plugin's own: it starts the daemon from CRIU, and CRIU is never held up or harmed by it. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { connect } from "../../control/client.ts";
 import { pluginFolder } from "../../tools/plugin.ts";
 import { e2e } from "./support/case.ts";
 import { Images } from "./support/criu.ts";
-import { isAlive, until } from "./support/proc.ts";
+import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { RestoreScene } from "./support/restore_scene.ts";
-import { byPlugin, pluginRun } from "./support/ways.ts";
+import { byPlugin, pluginRun, startAhead } from "./support/ways.ts";
 
 const needs = { criu: true, loop: true, plugin: true } as const;
 
@@ -49,6 +50,76 @@ await e2e("plugin: another program than spfs is noticed", async (sandbox, binary
   assertMatch(scene.images.log("restore"), /initialize: what answers is not spfs/);
   assertEquals(scene.mounted, []);
 }, needs);
+
+await e2e(
+  "plugin: a daemon that was there before does the restore, and ends with it",
+  async (sandbox, binary) => {
+    const scene = await RestoreScene.make(sandbox, binary, byPlugin);
+    await scene.remote.detach();
+    const retry = { maxMs: 200, errnos: ["ENOENT"] };
+    scene.configure({ source: scene.remote.source, type: "ext4", swap: "require", retry });
+    const daemon = await startAhead(sandbox, scene.run());
+    const pid = await scene.restore([], { SPFS_PROGRAM: sandbox.at("none") });
+    assertMatch(scene.images.log("restore"), new RegExp(`the daemon at ${scene.runtime}/`));
+    Deno.kill(pid, "SIGUSR1");
+    await scene.parked();
+    await scene.remote.attach();
+    await scene.ends(pid);
+    assertEquals((await daemon.ended()).code, 0);
+  },
+  needs,
+);
+
+await e2e(
+  "plugin: a daemon that was there before ends when CRIU fails or is killed, and takes the stand-in away",
+  async (sandbox, binary) => {
+    const scene = await RestoreScene.make(sandbox, binary, byPlugin);
+    scene.configure({ source: scene.remote.source, type: "ext4" });
+    const script = (name: string, command: string) => {
+      const text = `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${command}; }\n`;
+      Deno.writeTextFileSync(sandbox.at(name), text, { mode: 0o755 });
+      return ["--action-script", sandbox.at(name)];
+    };
+    const kill = 'criu="${CRTOOLS_IMAGE_DIR#/proc/}"; kill -9 "${criu%%/*}"';
+    for (const [name, command, code] of [["failing", "exit 1", "1"], ["killing", kill, "137"]] as const) {
+      const daemon = await startAhead(sandbox, scene.run());
+      const restored = scene.restore(script(name, command), { SPFS_PROGRAM: sandbox.at("none") });
+      await assertRejects(() => restored, Error, `criu restore ended with ${code}`);
+      assertMatch(scene.images.log("restore"), /a stand-in at \//);
+      assertEquals((await daemon.ended()).code, 0);
+      await scene.gone();
+      assertEquals(scene.mounted, []);
+    }
+  },
+  needs,
+);
+
+await e2e(
+  "plugin: a daemon that has mounts already, or is elsewhere, is left alone, and the restore fails",
+  async (sandbox, binary) => {
+    const scene = await RestoreScene.make(sandbox, binary, byPlugin);
+    scene.configure({ source: scene.remote.source, type: "ext4" });
+    const other = sandbox.directory("other");
+    const daemon = await startAhead(sandbox, scene.run());
+    using client = await connect(scene.socket, { name: "e2e" });
+    await client.call("mount.create", { id: "other", mountpoint: other });
+    await assertRejects(() => scene.restore(), Error, "criu restore ended with");
+    assertMatch(scene.images.log("restore"), /the daemon at .* has mounts already; a restore needs one/);
+    assertEquals(mountsBelow(other).map(({ fstype }) => fstype), ["fuse.spfs"]);
+    assertEquals(scene.mounted, []);
+    await client.call("quit", { force: true });
+    assertEquals((await daemon.ended()).code, 0);
+
+    const away = await startAhead(sandbox, scene.run(), ["unshare", "--mount"]);
+    await assertRejects(() => scene.restore(), Error, "criu restore ended with");
+    assertMatch(scene.images.log("restore"), /who listens there is in another mount or pid namespace/);
+    assert(isAlive(away.pid));
+    assertEquals(scene.mounted, []);
+    away.kill("SIGTERM");
+    await away.status;
+  },
+  needs,
+);
 
 await e2e("plugin: a configuration that is no JSON fails the restore, by name", async (sandbox, binary) => {
   const scene = await RestoreScene.make(sandbox, binary, byPlugin);

@@ -5,8 +5,12 @@
  * @module
  */
 
+import { connect, ConnectionError } from "../../../control/client.ts";
 import { pluginFolder } from "../../../tools/plugin.ts";
+import type { Child } from "./child.ts";
 import type { Images } from "./criu.ts";
+import { until } from "./proc.ts";
+import type { Sandbox } from "./sandbox.ts";
 import { type Binary, writeScript } from "./spfs.ts";
 
 /** How a restore is run. */
@@ -60,6 +64,38 @@ export const byWrapper: Way = {
 /** All of them. */
 export const ways: readonly Way[] = [byActionScript, byPlugin, byWrapper];
 
+/** Where a daemon of a restore by the plugin listens; one that is there before is the restore's. */
+function pluginSocket(runtime: string): string {
+  return `${runtime}/restore.sock`;
+}
+
+/**
+ * Starts the daemon of the next restore by the plugin, and waits until it listens.
+ *
+ * @param prefix a command to run it by
+ */
+export async function startAhead(
+  sandbox: Sandbox,
+  { binary, runtime }: WayOptions,
+  prefix: readonly string[] = [],
+): Promise<Child> {
+  const socket = pluginSocket(runtime);
+  const [command, ...first] = [...prefix, ...binary.command];
+  const env = { SPFS_RUNTIME_DIR: runtime, SPFS_SOCKET: "" };
+  const daemon = sandbox.start(command!, [...first, "serve", "--socket", socket], { env });
+  await daemon.closeInput();
+  await until("the daemon's socket", async () => {
+    try {
+      (await connect(socket, { name: "e2e" })).close();
+      return true;
+    } catch (error) {
+      if (error instanceof ConnectionError) return false;
+      throw error;
+    }
+  });
+  return daemon;
+}
+
 /** What CRIU gets for a restore by the plugin. */
 export async function pluginRun(
   images: Images,
@@ -68,6 +104,6 @@ export async function pluginRun(
   const program = binary.command.length === 1
     ? binary.command[0]
     : await writeScript(`${images.directory}/spfs`, binary.command);
-  const own = { SPFS_PROGRAM: program, SPFS_RUNTIME_DIR: runtime, SPFS_SOCKET: `${runtime}/restore.sock` };
+  const own = { SPFS_PROGRAM: program, SPFS_RUNTIME_DIR: runtime, SPFS_SOCKET: pluginSocket(runtime) };
   return { options: ["--libdir", pluginFolder, ...options], env: { ...own, ...env } };
 }
