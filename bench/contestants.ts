@@ -14,6 +14,8 @@ import { type Figure, figure } from "./statistics.ts";
 
 const PASSTHROUGH_LL = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c";
 const LIMIT_MS = 600_000;
+/** What a shell writes before what a command wrote that failed. */
+const FAILED = "failed:";
 
 /** Who is compared, in the order in which they have their turns. */
 export const CONTESTANTS = ["native", "passthrough_ll", "spfs"] as const;
@@ -78,9 +80,11 @@ export class Contestants {
     return new Contestants(shells, spfs);
   }
 
-  /** Has a command run in a contestant's directory, and answers with the first line that it writes. */
-  ask(name: Contestant, command: string): Promise<string> {
-    return this.#shells[name].ask(command);
+  /** Has a command run in a contestant's directory, and answers with the line that it writes. @throws {Error} with that, when it fails */
+  async ask(name: Contestant, command: string): Promise<string> {
+    const told = await this.#shells[name].ask(command);
+    if (told.startsWith(FAILED)) throw new Error(`${name}: ${command}: ${told}`);
+    return told;
   }
 
   /** Ends the shells and spfs. */
@@ -94,7 +98,9 @@ export class Contestants {
 
 /** A shell that stands in a directory, whatever is mounted over it later, and runs each line that it gets. */
 async function startShell(sandbox: Sandbox, directory: string): Promise<Child> {
-  const script = 'cd "$0" && echo ready && while read -r line; do $line; done';
+  const failed = `echo ${FAILED} $told`; // in one line
+  const script =
+    `cd "$0" && echo ready && while read -r line; do told=$($line 2>&1) && echo "$told" || ${failed}; done`;
   const shell = sandbox.start("sh", ["-c", script, directory], { limitMs: LIMIT_MS });
   await shell.line();
   return shell;

@@ -24,7 +24,7 @@ enum { MIB = 1 << 20, FILE_MIB = 16 };
 static char buffer[MIB] __attribute__((aligned(4096)));
 static int data;
 
-enum { CLIENTS = 8 };
+enum { CLIENTS = 8, MOST_FILES = 8000 };
 static int client;  /* 0, or 1 to CLIENTS */
 static long *made;  /* how many files each client has made, shared by them */
 
@@ -120,12 +120,18 @@ static long repeat(void (*run)(long), double seconds, long limit, double *took) 
   do {
     for (int i = 0; i < 16 && (limit == 0 || n < limit); i++) run(n++);
     *took = now() - start;
-  } while (limit == 0 ? *took < seconds : n < limit);
+  } while (run == op_unlink ? n < limit : *took < seconds && (limit == 0 || n < limit));
   return n;
 }
 
-/* How often an operation is to be done; 0: as often as there is time for. */
-static long limit_of(void (*run)(long)) { return run == op_unlink ? made[client] : 0; }
+/*
+ * How often an operation is to be done at most; 0: as often as there is time for. Who serves files may hold each open that has been made
+ * (passthrough_ll does), and these are removed before more are made.
+ */
+static long limit_of(void (*run)(long)) {
+  if (run == op_create) return client == 0 ? MOST_FILES : MOST_FILES / CLIENTS;
+  return run == op_unlink ? made[client] : 0;
+}
 
 /* Microseconds between two ends of an operation that 8 processes do. */
 static double by_eight(void (*run)(long), double seconds) {
