@@ -12,7 +12,7 @@ import { PollSet } from "../ffi/sys/poll.ts";
 import type { Acting } from "../fs/caller.ts";
 import { type Call, toMessage } from "../fs/calls.ts";
 import type { CallThreads } from "../fs/tasks.ts";
-import { type CallOrder, type CallReports, OVER, RESULT } from "./call_reports.ts";
+import { type CallOrder, type CallReports, OVER, RESULT, STATE_LENGTH, TELLING } from "./call_reports.ts";
 import { after, type Timer } from "./timer.ts";
 import { startCallWorker } from "./workers.ts";
 
@@ -92,14 +92,15 @@ export class WorkerThreads implements CallThreads {
 
   end(): void {
     this.#growing?.cancel();
-    // A thread that is stuck will write to it, if it comes back; by then the number must not be another one's.
-    if (this.#idle.length === this.#threads.size) closeFd(this.#waker);
+    // A thread that is stuck will write to it, if it comes back; by then the number must not be another one's. Idle is also who is about to.
+    const isQuiet = this.#idle.every(({ state }) => Atomics.load(state, TELLING) === 0);
+    if (isQuiet && this.#idle.length === this.#threads.size) closeFd(this.#waker);
     for (const thread of this.#threads) this.#stop(thread);
     this.#queue.clear();
   }
 
   #start(): Thread {
-    const state = new Int32Array(new SharedArrayBuffer(8));
+    const state = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * STATE_LENGTH));
     const thread: Thread = { worker: startCallWorker(), state, job: undefined, timer: undefined };
     const reports: CallReports = { state, waker: this.#waker };
     thread.worker.postMessage(reports);

@@ -12,7 +12,7 @@ import { check } from "../ffi/sys/libc.ts";
 import { unshare } from "../ffi/sys/namespace.ts";
 import { Caller } from "../fs/caller.ts";
 import { fromMessage, make } from "../fs/calls.ts";
-import { type CallOrder, type CallReports, OVER, RESULT } from "./call_reports.ts";
+import { type CallOrder, type CallReports, OVER, RESULT, TELLING } from "./call_reports.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -33,7 +33,9 @@ self.onmessage = ({ data: { state, waker } }: MessageEvent<CallReports>) => {
   const one = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
   self.onmessage = ({ data }: MessageEvent<CallOrder>) => {
     state[RESULT] = carryOut(data);
+    Atomics.store(state, TELLING, 1);
     Atomics.store(state, OVER, 1);
     write(waker, one);
+    Atomics.store(state, TELLING, 0);
   };
 };
