@@ -41,6 +41,7 @@ export const prepareParams = () =>
     config: restoreConfig(),
     process: z.optional(pid()),
     fillWithinMs: z.optional(milliseconds.check(z.maximum(86_400_000))),
+    alone: z.optional(z.boolean()),
   });
 
 /** Result of `restore.prepare`. */

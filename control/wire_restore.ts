@@ -48,6 +48,8 @@ export interface RestorePrepareParams {
    * until it has them; if it cannot have them, all stand-ins end, and `restore.check` tells why. When absent, the answer waits for the nodes.
    */
   fillWithinMs?: number | undefined;
+  /** Whether the daemon must have no mount, and make none for another restore: for who undoes a restore by ending its daemon. */
+  alone?: boolean | undefined;
 }
 
 /** What `restore.prepare` answers. */

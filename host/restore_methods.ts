@@ -43,6 +43,8 @@ export class RestoreMethods {
   #prepared: readonly ManagedMount[] = [];
   /** Settles when the stand-ins have their nodes, or have ended because they cannot have them. */
   #filling: Promise<void> | undefined;
+  /** How many orders to prepare are being carried out. */
+  #preparing = 0;
   /** The restored tree's first process. */
   #init: number | undefined;
 
@@ -54,6 +56,23 @@ export class RestoreMethods {
 
   /** `restore.prepare`: all of the stand-ins, or none. */
   async prepare(
+    params: Params<"restore.prepare">,
+    request: RequestContext,
+  ): Promise<Result<"restore.prepare">> {
+    if (params.alone === true && (this.#preparing > 0 || this.#parts.selected().length > 0)) {
+      const message =
+        "the daemon has mounts already, or is making some, and this restore needs one of its own";
+      throw new ControlError("conflict", message);
+    }
+    this.#preparing++;
+    try {
+      return await this.#prepare(params, request);
+    } finally {
+      this.#preparing--;
+    }
+  }
+
+  async #prepare(
     params: Params<"restore.prepare">,
     request: RequestContext,
   ): Promise<Result<"restore.prepare">> {

@@ -198,8 +198,10 @@ static const char *hear(struct daemon *daemon, const char *method, bool quiet)
 		return NULL;
 	}
 	const char *result = json_member(answer, "result");
+	const char *error_told = json_member(answer, "error");
+	daemon->conflict = json_is(json_member(json_member(error_told, "data"), "kind"), "conflict");
 	if (result == NULL && !quiet)
-		log_refusal(method, json_member(answer, "error"));
+		log_refusal(method, error_told);
 	return result;
 }
 
@@ -284,23 +286,19 @@ static const char *begin_started(struct daemon *daemon, const char *method, cons
 	return asked && hear(daemon, introduction, false) != NULL ? hear(daemon, method, false) : NULL;
 }
 
-/* A restore is undone by ending its daemon: one with somebody's mounts is left alone. */
+/* A restore is undone by ending its daemon: one that serves another restore is left alone, and so is what may not be spfs. */
 static const char *begin_joined(struct daemon *daemon, const struct joined *joined, const char *path, const char *method,
 				const char *params)
 {
 	daemon->pidfd = joined->pidfd;
 	daemon->to = joined->to;
 	daemon->from = joined->from;
+	log_info("the daemon at %s", path);
 	bool known = daemon_call(daemon, introduction, about, false) != NULL;
-	const char *mounts = known ? json_member(daemon_call(daemon, "status", "{}", false), "mounts") : NULL;
-	if (mounts != NULL && json_next(mounts, NULL) == NULL) {
-		log_info("the daemon at %s", path);
-		return daemon_call(daemon, method, params, false);
-	}
-	if (mounts != NULL)
-		log_error("the daemon at %s has mounts already; a restore needs one of its own", path);
-	daemon_leave(daemon);
-	return NULL;
+	const char *result = known ? daemon_call(daemon, method, params, false) : NULL;
+	if (!known || daemon->conflict)
+		daemon_leave(daemon);
+	return result;
 }
 
 const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params)

@@ -21,6 +21,8 @@ struct daemon {
 	size_t taken;
 	/* How many it was sent, and how many of them are answered. */
 	unsigned requests, answered;
+	/* Whether the last request was refused since the daemon is somebody else's already. */
+	bool conflict;
 	/* Why nothing can be asked of it any more, an errno; 0 while it answers. */
 	int lost;
 };
@@ -32,9 +34,9 @@ int daemon_patience(void);
 
 /*
  * Begins the conversation with a daemon of this restore's own: introduces itself, and calls a first method. It is the one that listens at
- * $SPFS_SOCKET already and has no mount, or $SPFS_PROGRAM, or spfs in PATH, which is started in a session of its own and as nobody's child; the
+ * $SPFS_SOCKET already, or $SPFS_PROGRAM, or spfs in PATH, which is started in a session of its own and as nobody's child; the
  * log of that is appended to $SPFS_LOG, or to spfs.log in the working directory. Returns the result, which is good until the next call, or NULL
- * when it cannot be used: CRIU's log says why, and it is ended then, unless it has mounts of somebody else.
+ * when it cannot be used: CRIU's log says why, and it is ended then, unless it refuses by `conflict`: it has mounts that are not this restore's.
  */
 const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *method, const char *params);
 

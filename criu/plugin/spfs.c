@@ -51,7 +51,7 @@ static bool prepare(const struct text *config)
 	struct text params = { 0 };
 	text_print(&params, "{\"process\":%d,\"images\":", getpid());
 	json_write(&params, images, length);
-	text_print(&params, ",\"config\":%s,\"fillWithinMs\":%d}", config->bytes, patience_ms);
+	text_print(&params, ",\"config\":%s,\"fillWithinMs\":%d,\"alone\":true}", config->bytes, patience_ms);
 	const char *result = NULL;
 	if (params.failed)
 		log_error("restore.prepare: no memory");

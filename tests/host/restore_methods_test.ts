@@ -30,7 +30,7 @@ function restoring() {
   const thread = { hold: () => ({ [Symbol.dispose]() {} }) };
   const context = { log: { write() {} }, run: { ahead() {} }, takeMountThread: () => thread };
   const methods = new RestoreMethods(context as never, parts as never);
-  const prepare = (ids: readonly string[], more: { process?: number } = {}) => {
+  const prepare = (ids: readonly string[], more: { process?: number; alone?: boolean } = {}) => {
     const config = {
       mounts: ids.map((id) => ({ id, mountpoint: `/${id}`, replace: { source: "/s", type: "bind" } })),
     };
@@ -63,6 +63,27 @@ Deno.test("restore: what is prepared outlives another order that is refused", as
   await assertRejects(() => prepare(["c"]), ControlError, "no");
   mounts.pop();
   await assertRejects(check, ControlError, "b is gone");
+});
+
+Deno.test("restore: who is to be alone is refused while another restore is being prepared, and after it", async () => {
+  const { mounts, prepare, making } = restoring();
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  making(() => {
+    begun.resolve();
+    return go.promise;
+  });
+  const first = prepare(["a"], { alone: true });
+  await begun.promise;
+  const isRefused = async () => {
+    const { kind } = await assertRejects(() => prepare(["b"], { alone: true }), ControlError, "has mounts");
+    assertEquals(kind, "conflict");
+  };
+  await isRefused();
+  go.reject(new ControlError("internal", "no"));
+  await assertRejects(() => first, ControlError, "no");
+  making(() => Promise.resolve(void mounts.push({ id: "a", mode: "restore" } as unknown as ManagedMount)));
+  await prepare(["a"], { alone: true });
+  await isRefused();
 });
 
 Deno.test("restore: stand-ins that are still being made are given up when CRIU ends", async () => {
