@@ -16,6 +16,7 @@ import { pluginPath } from "../tools/plugin.ts";
 import { type Figure, figure } from "./statistics.ts";
 
 const SOURCE = new URL("programs/restored.c", import.meta.url).pathname;
+/** A daemon is at rest that in so many looks in a row, 5 ms apart, has used less than so many nanoseconds of a processor since the last. */
 const [REST_LOOKS, REST_NS] = [20, 1_000_000];
 const [PROCESSES, FILES, MOUNTS] = [50, 10, 3];
 
@@ -129,7 +130,7 @@ export async function restore(sandbox: Sandbox, binary: Binary, rounds: number):
   };
 }
 
-/** Waits until a process has used next to nothing of a processor in so many looks in a row. */
+/** Waits until a daemon is at rest: what it does ahead would otherwise be measured. */
 async function atRest(pid: number): Promise<void> {
   let [used, looks] = [0, 0];
   await until("the daemon's rest", () => {

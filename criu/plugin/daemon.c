@@ -64,12 +64,12 @@ static ssize_t write_quietly(int fd, const char *bytes, size_t count)
 static int send_line(struct daemon *daemon, const struct text *line, int64_t deadline)
 {
 	for (size_t at = 0; at < line->length;) {
-		ssize_t written = write_quietly(daemon->to, line->bytes + at, line->length - at);
+		ssize_t written = write_quietly(daemon->channel.to, line->bytes + at, line->length - at);
 		if (written >= 0) {
 			at += written;
 			continue;
 		}
-		int error = errno == EAGAIN ? wait_for(daemon->to, POLLOUT, deadline) : errno;
+		int error = errno == EAGAIN ? wait_for(daemon->channel.to, POLLOUT, deadline) : errno;
 		if (error != 0 && error != EINTR)
 			return error;
 	}
@@ -95,7 +95,7 @@ static int read_line(struct daemon *daemon, int64_t deadline, char **line)
 			return EMSGSIZE;
 		if (!text_reserve(input, CHUNK))
 			return ENOMEM;
-		ssize_t count = read(daemon->from, input->bytes + input->length, CHUNK);
+		ssize_t count = read(daemon->channel.from, input->bytes + input->length, CHUNK);
 		if (count == 0)
 			return EPIPE;
 		if (count > 0) {
@@ -103,7 +103,7 @@ static int read_line(struct daemon *daemon, int64_t deadline, char **line)
 			input->bytes[input->length] = 0;
 			continue;
 		}
-		int error = errno == EAGAIN ? wait_for(daemon->from, POLLIN, deadline) : errno;
+		int error = errno == EAGAIN ? wait_for(daemon->channel.from, POLLIN, deadline) : errno;
 		if (error != 0 && error != EINTR)
 			return error;
 	}
@@ -212,25 +212,22 @@ const char *daemon_call(struct daemon *daemon, const char *method, const char *p
 
 void daemon_leave(struct daemon *daemon)
 {
-	const int files[] = { daemon->to, daemon->from, daemon->pidfd };
-	for (int i = 0; i < 3; i++)
-		if (files[i] >= 0)
-			close(files[i]);
+	channel_close(&daemon->channel);
 	text_free(&daemon->input);
 	*daemon = (struct daemon)NO_DAEMON;
 }
 
 void daemon_end(struct daemon *daemon)
 {
-	if (daemon->pidfd < 0)
+	if (daemon->channel.pidfd < 0)
 		return;
 	if (daemon->lost == 0)
 		daemon_call(daemon, "quit", "{\"force\":true}", true);
 	/* One that did not answer in time, or is not spfs, has had its time. */
 	int patience_ms = daemon->lost == 0 || daemon->lost == EPIPE ? daemon->timeout_ms : 0;
-	if (wait_for(daemon->pidfd, POLLIN, now_ms() + patience_ms) != 0) {
+	if (wait_for(daemon->channel.pidfd, POLLIN, now_ms() + patience_ms) != 0) {
 		log_error("spfs does not end and is killed; `spfs check --repair` takes away what it left mounted");
-		syscall(SYS_pidfd_send_signal, daemon->pidfd, SIGKILL, NULL, 0);
+		syscall(SYS_pidfd_send_signal, daemon->channel.pidfd, SIGKILL, NULL, 0);
 	}
 	daemon_leave(daemon);
 }
@@ -242,11 +239,9 @@ static int open_log(void)
 	if (name == NULL || *name == 0)
 		name = "spfs.log";
 	int fd = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-	int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int moved = move_off_stdio(fd);
 	if (moved < 0)
 		log_error("%s: %s", name, strerror(errno));
-	if (fd >= 0)
-		close(fd);
 	return moved;
 }
 
@@ -274,25 +269,17 @@ static const char *begin_started(struct daemon *daemon, const char *method, cons
 	if (log < 0)
 		return NULL;
 	const char *program = getenv("SPFS_PROGRAM");
-	struct spawned spawned;
-	bool started = spawn(program != NULL && *program != 0 ? program : "spfs", log, daemon->timeout_ms, &spawned);
+	bool started = spawn(program != NULL && *program != 0 ? program : "spfs", log, daemon->timeout_ms, &daemon->channel);
 	close(log);
 	if (!started)
 		return NULL;
-	daemon->pidfd = spawned.pidfd;
-	daemon->to = spawned.to;
-	daemon->from = spawned.from;
 	bool asked = ask(daemon, introduction, about, false) && ask(daemon, method, params, false);
 	return asked && hear(daemon, introduction, false) != NULL ? hear(daemon, method, false) : NULL;
 }
 
 /* A restore is undone by ending its daemon: one that serves another restore is left alone, and so is what may not be spfs. */
-static const char *begin_joined(struct daemon *daemon, const struct joined *joined, const char *path, const char *method,
-				const char *params)
+static const char *begin_joined(struct daemon *daemon, const char *path, const char *method, const char *params)
 {
-	daemon->pidfd = joined->pidfd;
-	daemon->to = joined->to;
-	daemon->from = joined->from;
 	log_info("the daemon at %s", path);
 	bool known = daemon_call(daemon, introduction, about, false) != NULL;
 	const char *result = known ? daemon_call(daemon, method, params, false) : NULL;
@@ -306,11 +293,10 @@ const char *daemon_start(struct daemon *daemon, int timeout_ms, const char *meth
 	*daemon = (struct daemon)NO_DAEMON;
 	daemon->timeout_ms = timeout_ms;
 	const char *path = getenv("SPFS_SOCKET");
-	struct joined joined;
-	enum join join = path != NULL && *path != 0 ? join_daemon(path, &joined) : JOIN_NOBODY;
+	enum join join = path != NULL && *path != 0 ? join_daemon(path, &daemon->channel) : JOIN_NOBODY;
 	const char *result = NULL;
 	if (join == JOIN_DONE)
-		result = begin_joined(daemon, &joined, path, method, params);
+		result = begin_joined(daemon, path, method, params);
 	else if (join == JOIN_NOBODY)
 		result = begin_started(daemon, method, params);
 	if (result == NULL)

@@ -7,13 +7,12 @@
 
 #include <stdbool.h>
 
+#include "channel.h"
 #include "text.h"
 
-/* One that is used; -1 for what there is not. */
+/* One that is used. */
 struct daemon {
-	int pidfd;
-	/* Our ends of the pipes that are its stdin and its stdout, or the connection twice; they do not block. */
-	int to, from;
+	struct channel channel;
 	/* How long it may take to answer, in milliseconds: $SPFS_TIMEOUT. */
 	int timeout_ms;
 	/* What it wrote, from the line that was taken last on, which has so many bytes. */
@@ -27,7 +26,7 @@ struct daemon {
 	int lost;
 };
 
-#define NO_DAEMON { .pidfd = -1, .to = -1, .from = -1 }
+#define NO_DAEMON { .channel = NO_CHANNEL }
 
 /* How long it has for each answer, by $SPFS_TIMEOUT. Returns milliseconds, or -1 when that is no number of them; CRIU's log says so. */
 int daemon_patience(void);

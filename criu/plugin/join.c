@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,7 @@
 
 #include "log.h"
 
-/* Returns a descriptor that is not where stdin, stdout and stderr belong, which CRIU may have been started without, or -1. */
+/* Returns a descriptor, or -1. */
 static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -22,14 +23,13 @@ static int connect_to(const char *path)
 		return -1;
 	}
 	strcpy(address.sun_path, path);
-	int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (made < 0)
-		return -1;
-	int fd = connect(made, (struct sockaddr *)&address, sizeof address) == 0 ? fcntl(made, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+	int fd = move_off_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
 	int error = errno;
-	close(made);
+	close(fd);
 	errno = error;
-	return fd;
+	return -1;
 }
 
 /* Whether a process has this namespace of ours. What cannot be told is none. */
@@ -44,7 +44,7 @@ static bool shares(pid_t pid, const char *name)
 	return stat(path, &other) == 0 && own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
-enum join join_daemon(const char *path, struct joined *joined)
+enum join join_daemon(const char *path, struct channel *channel)
 {
 	int fd = connect_to(path);
 	if (fd < 0 && (errno == ENOENT || errno == ECONNREFUSED))
@@ -53,21 +53,19 @@ enum join join_daemon(const char *path, struct joined *joined)
 		log_error("%s: %s", path, strerror(errno));
 		return JOIN_FAILED;
 	}
-	*joined = (struct joined){ .from = fd, .to = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), .pidfd = -1 };
+	*channel = (struct channel){ .from = fd, .to = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), .pidfd = -1 };
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof peer;
-	bool known = joined->to >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+	bool known = channel->to >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
 	/* 0: it is in a pid namespace that ours does not see. */
 	bool near = known && peer.pid > 0 && shares(peer.pid, "mnt") && shares(peer.pid, "pid");
-	joined->pidfd = near ? syscall(SYS_pidfd_open, peer.pid, 0) : -1;
-	if (joined->pidfd >= 0)
+	channel->pidfd = near ? syscall(SYS_pidfd_open, peer.pid, 0) : -1;
+	if (channel->pidfd >= 0)
 		return JOIN_DONE;
 	if (known && !near)
 		log_error("%s: who listens there is in another mount or pid namespace than CRIU", path);
 	else
 		log_error("%s: %s", path, strerror(errno));
-	if (joined->to >= 0)
-		close(joined->to);
-	close(fd);
+	channel_close(channel);
 	return JOIN_FAILED;
 }

@@ -26,12 +26,8 @@ static bool make_pipe(int ends[2])
 	int made[2];
 	if (pipe2(made, O_CLOEXEC) != 0)
 		return false;
-	for (int i = 0; i < 2; i++) {
-		ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		int error = errno;
-		close(made[i]);
-		errno = error;
-	}
+	for (int i = 0; i < 2; i++)
+		ends[i] = move_off_stdio(made[i]);
 	if (ends[0] >= 0 && ends[1] >= 0)
 		return true;
 	for (int i = 0; i < 2; i++)
@@ -114,7 +110,7 @@ static bool read_report(int fd, int timeout_ms, struct report *report)
 	}
 }
 
-static bool start(const char *program, const int files[3], int report[2], int timeout_ms, struct spawned *spawned)
+static bool start(const char *program, const int files[3], int report[2], int timeout_ms, struct channel *channel)
 {
 	pid_t between = fork();
 	if (between == 0) {
@@ -134,8 +130,8 @@ static bool start(const char *program, const int files[3], int report[2], int ti
 	report[1] = -1;
 	struct report told = { 0 };
 	bool is_there = read_report(report[0], timeout_ms, &told);
-	spawned->pidfd = is_there && told.error == 0 ? syscall(SYS_pidfd_open, told.pid, 0) : -1;
-	if (spawned->pidfd >= 0)
+	channel->pidfd = is_there && told.error == 0 ? syscall(SYS_pidfd_open, told.pid, 0) : -1;
+	if (channel->pidfd >= 0)
 		return true;
 	log_error("cannot run %s: %s", program, strerror(!is_there ? ECHILD : told.error != 0 ? told.error : errno));
 	if (is_there && told.error == ETIMEDOUT)
@@ -143,7 +139,7 @@ static bool start(const char *program, const int files[3], int report[2], int ti
 	return false;
 }
 
-bool spawn(const char *program, int log, int timeout_ms, struct spawned *spawned)
+bool spawn(const char *program, int log, int timeout_ms, struct channel *channel)
 {
 	int in[2], out[2], report[2];
 	if (!make_pipe(in)) {
@@ -159,7 +155,7 @@ bool spawn(const char *program, int log, int timeout_ms, struct spawned *spawned
 	if (!make_pipe(report) || fcntl(in[1], F_SETFL, O_NONBLOCK) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0) {
 		log_error("cannot make a pipe: %s", strerror(errno));
 	} else {
-		started = start(program, (int[3]){ in[0], out[1], log }, report, timeout_ms, spawned);
+		started = start(program, (int[3]){ in[0], out[1], log }, report, timeout_ms, channel);
 		close(report[0]);
 		if (report[1] >= 0)
 			close(report[1]);
@@ -171,7 +167,7 @@ bool spawn(const char *program, int log, int timeout_ms, struct spawned *spawned
 		close(out[0]);
 		return false;
 	}
-	spawned->to = in[1];
-	spawned->from = out[0];
+	channel->to = in[1];
+	channel->from = out[0];
 	return true;
 }

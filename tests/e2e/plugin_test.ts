@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connect } from "../../control/client.ts";
 import { pluginFolder } from "../../tools/plugin.ts";
 import { e2e } from "./support/case.ts";
-import { Images } from "./support/criu.ts";
+import { atPostRestore, Images, killCriu } from "./support/criu.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { RestoreScene } from "./support/restore_scene.ts";
 import { byPlugin, pluginRun, startAhead } from "./support/ways.ts";
@@ -75,15 +75,9 @@ await e2e(
   async (sandbox, binary) => {
     const scene = await RestoreScene.make(sandbox, binary, byPlugin);
     scene.configure({ source: scene.remote.source, type: "ext4" });
-    const script = (name: string, command: string) => {
-      const text = `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${command}; }\n`;
-      Deno.writeTextFileSync(sandbox.at(name), text, { mode: 0o755 });
-      return ["--action-script", sandbox.at(name)];
-    };
-    const kill = 'criu="${CRTOOLS_IMAGE_DIR#/proc/}"; kill -9 "${criu%%/*}"';
-    for (const [name, command, code] of [["failing", "exit 1", "1"], ["killing", kill, "137"]] as const) {
+    for (const [command, code] of [["exit 1", "1"], [killCriu, "137"]] as const) {
       const daemon = await startAhead(sandbox, scene.run());
-      const restored = scene.restore(script(name, command), { SPFS_PROGRAM: sandbox.at("none") });
+      const restored = scene.restore(atPostRestore(sandbox, command), { SPFS_PROGRAM: sandbox.at("none") });
       await assertRejects(() => restored, Error, `criu restore ended with ${code}`);
       assertMatch(scene.images.log("restore"), /a stand-in at \//);
       assertEquals((await daemon.ended()).code, 0);

@@ -1,7 +1,7 @@
 /** A restore while the file system is away, by each of the ways: no daemon is started, none has to be ended. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { e2e } from "./support/case.ts";
-import { Images } from "./support/criu.ts";
+import { atPostRestore, Images, killCriu } from "./support/criu.ts";
 import { patternBytes } from "./support/pattern.ts";
 import { isAlive, mountsBelow, until } from "./support/proc.ts";
 import { RestoreScene } from "./support/restore_scene.ts";
@@ -71,11 +71,7 @@ await scene("a restore that fails leaves neither stand-in nor daemon", async (sa
   const restored = await RestoreScene.make(sandbox, binary, way);
   await restored.remote.detach();
   restored.configure({ source: restored.remote.source, type: "ext4" });
-  const failing = sandbox.at("failing");
-  Deno.writeTextFileSync(failing, '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ]\n', {
-    mode: 0o755,
-  });
-  const refused = restored.restore(["--action-script", failing]);
+  const refused = restored.restore(atPostRestore(sandbox, "exit 1"));
   const error = await assertRejects(() => refused, Error, "criu restore ended with");
   assertMatch(error.message + restored.images.log("restore"), wasMade);
   await restored.gone();
@@ -127,14 +123,7 @@ await scene(
     const restored = await RestoreScene.make(sandbox, binary, way);
     await restored.remote.detach();
     restored.configure({ source: restored.remote.source, type: "ext4" });
-    const killing = sandbox.at("killing");
-    const kill = 'criu="${CRTOOLS_IMAGE_DIR#/proc/}"; kill -9 "${criu%%/*}"';
-    Deno.writeTextFileSync(
-      killing,
-      `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${kill}; }\n`,
-      { mode: 0o755 },
-    );
-    const refused = restored.restore(["--action-script", killing]);
+    const refused = restored.restore(atPostRestore(sandbox, killCriu));
     await assertRejects(() => refused, Error, "criu restore ended with 137");
     assertMatch(restored.images.log("restore"), wasMade);
     await restored.gone();
@@ -154,17 +143,12 @@ await scene(
     const images = await Images.dump(sandbox, mapped.pid, [], binary);
     const config = { mounts: [{ mountpoint: mnt, replace: { source: real, type: "bind" } }] };
     Deno.writeTextFileSync(`${images.directory}/spfs-restore.json`, JSON.stringify(config));
-    // Somebody else writes to a private mapping of the same file while the tree stands still. CRIU runs the script that was named last first.
+    // Somebody else writes to a private mapping of the same file while the tree stands still.
     const [other, ready] = [sandbox.at("other"), sandbox.at("other-result")];
     const start = `${
       victim("mapped")
     } ${mnt}/file ${ready} & echo $! >${other}; until [ -s ${ready} ]; do sleep 0.01; done`;
-    Deno.writeTextFileSync(
-      sandbox.at("script"),
-      `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${start}; }\n`,
-      { mode: 0o755 },
-    );
-    const options = ["--action-script", sandbox.at("script")];
+    const options = atPostRestore(sandbox, start);
     await assertRejects(
       () => way.restore(images, { binary, runtime, options }),
       Error,

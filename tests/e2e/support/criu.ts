@@ -9,6 +9,17 @@ import type { Child } from "./child.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { type Binary, writeScript } from "./spfs.ts";
 
+/** Has CRIU's action script at post-restore kill CRIU itself. */
+export const killCriu = 'criu="${CRTOOLS_IMAGE_DIR#/proc/}"; kill -9 "${criu%%/*}"';
+
+/** CRIU's options for an action script that runs this at post-restore, whose failure ends the restore. Of several scripts CRIU runs the last first. */
+export function atPostRestore(sandbox: Sandbox, command: string): string[] {
+  const script = sandbox.at(`post-restore-${crypto.randomUUID()}`);
+  const text = `#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { ${command}; }\n`;
+  Deno.writeTextFileSync(script, text, { mode: 0o755 });
+  return ["--action-script", script];
+}
+
 /** Images of a process tree. */
 export class Images {
   readonly #sandbox: Sandbox;
